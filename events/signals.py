@@ -1,0 +1,118 @@
+"""Signals: messages that nobody needs tomorrow (tokens of an answer, progress of an agent).
+
+Step 6 of the message path. They are not events: a subscriber that is away misses them, one that is
+slow loses the oldest, and what matters is in the log anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+from events.subjects import pattern, token
+
+#: Signals that one subscriber may have waiting; the oldest are dropped beyond it.
+WAITING_MAX = 4096
+
+_log = structlog.get_logger()
+
+
+class Signals(Protocol):
+    """Publishes and receives ephemeral messages under dotted subjects."""
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Send `body` to those who listen now, at most once.
+
+        Raises:
+            CommandRejected: the subject is not one.
+            Unavailable: there is no connection.
+        """
+        ...
+
+    def subscribe(
+        self, subject: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[tuple[str, bytes]]]:
+        """Listen while the context lasts: yields (subject, body) pairs.
+
+        `*` stands for one token, a last `>` for all the rest. What is published after the context
+        was entered arrives, in order, until `WAITING_MAX` wait; then the oldest are dropped.
+        """
+        ...
+
+
+class SignalQueue:
+    """A subscriber's bounded queue: never blocks who publishes, drops the oldest."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MAX)
+        self.dropped = 0
+
+    def put(self, subject: str, body: bytes) -> None:
+        """Add a signal, in place of the oldest when the queue is full."""
+        if self._queue.full():
+            self._queue.get_nowait()
+            self.dropped += 1
+            if self.dropped == 1:
+                _log.warning("signals_dropped", subject=self._subject, waiting_max=WAITING_MAX)
+        self._queue.put_nowait((subject, body))
+
+    async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield signals for ever."""
+        while True:
+            yield await self._queue.get()
+
+
+class MemorySignals:
+    """The twin of `nats_signals.NatsSignals`, within one event loop."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[str, SignalQueue]] = []
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Hand `body` to the queues that listen."""
+        check_subject(subject)
+        for wanted, queue in self._listeners:
+            if matches(wanted, subject):
+                queue.put(subject, body)
+
+    @asynccontextmanager
+    async def subscribe(self, subject: str) -> AsyncIterator[AsyncIterator[tuple[str, bytes]]]:
+        """Listen while the context lasts."""
+        check_pattern(subject)
+        listener = (subject, SignalQueue(subject))
+        self._listeners.append(listener)
+        try:
+            yield aiter(listener[1])
+        finally:
+            self._listeners.remove(listener)
+
+
+def check_subject(subject: str) -> None:
+    """Raise `CommandRejected` unless every token of `subject` is one."""
+    for part in subject.split("."):
+        token(part)
+
+
+def check_pattern(subject: str) -> None:
+    """Raise `CommandRejected` unless `subject` is a subject, with `*` and a last `>` allowed."""
+    for part in subject.removesuffix(".>").split("."):
+        if subject != ">":
+            pattern(part)
+
+
+def matches(wanted: str, subject: str) -> bool:
+    """Return whether `subject` is among those that `wanted` stands for."""
+    wants, parts = wanted.split("."), subject.split(".")
+    if wants[-1] == ">":
+        wants = wants[:-1]
+        if len(parts) <= len(wants):
+            return False
+        parts = parts[: len(wants)]
+    return len(wants) == len(parts) and all(
+        want in ("*", part) for want, part in zip(wants, parts, strict=True)
+    )

@@ -1,0 +1,147 @@
+"""The retrieval index: one shelf a person, one search over it.
+
+On the message path where somebody asks: the search agent holds this index, answers from it alone,
+and never sees a passage of another person, because a search opens one shelf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from projections.retrieval.columns import NONE
+from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector
+from projections.retrieval.question import read_question
+from projections.retrieval.ranking import HAND_SET, Weights
+from projections.retrieval.search import search_shelf
+from projections.retrieval.shelf import Shelf, StoredPassage
+
+#: A shelf is filled afresh when more rows than this, and than the living ones, are dead.
+_DEAD_MAX = 1024
+
+
+class RetrievalIndex:
+    """Passages by person, findable by words at once and by meaning from their vector on."""
+
+    def __init__(self, weights: Weights = HAND_SET) -> None:
+        self._shelves: dict[str, Shelf] = {}
+        self._weights = weights
+
+    def add(self, passage: Passage) -> None:
+        """Add a passage, or put it in the place of the one with its id and ordinal."""
+        self._shelves.setdefault(passage.user, Shelf()).add(passage)
+        self._tidy(passage.user)
+
+    def amend(self, passage: Passage) -> None:
+        """Put a passage that means the same in the place of the old one; its vector stays."""
+        self._shelves.setdefault(passage.user, Shelf()).amend(passage)
+        self._tidy(passage.user)
+
+    def revise(self, passages: tuple[Passage, ...]) -> None:
+        """Put these chunks in the place of all that their id had."""
+        first = passages[0]
+        shelf = self._shelves.get(first.user)
+        kept = {passage.ordinal for passage in passages}
+        if shelf is not None:
+            for ordinal in sorted(shelf.rows.get(first.id, {}).keys() - kept):
+                shelf.remove(first.id, ordinal)
+        for passage in passages:
+            self.add(passage)
+
+    def set_vector(self, user: str, id: str, ordinal: int, vector: Vector) -> None:
+        """Give a passage its vector, float32 [dimension]; passed over when it is not there."""
+        shelf = self._shelves.get(user)
+        if shelf is not None:
+            shelf.set_vector(id, ordinal, vector)
+
+    def remove(self, user: str, id: str) -> None:
+        """Take all chunks of a passage out."""
+        shelf = self._shelves.get(user)
+        if shelf is None:
+            return
+        for ordinal in list(shelf.rows.get(id, ())):
+            shelf.remove(id, ordinal)
+        self._tidy(user)
+
+    def forget_user(self, user: str) -> None:
+        """Drop everything of a person."""
+        self._shelves.pop(user, None)
+
+    def passages_of(self, user: str, id: str) -> tuple[Passage, ...]:
+        """Return the chunks of a memory, or the message, in order; empty when not there."""
+        shelf = self._shelves.get(user)
+        if shelf is None:
+            return ()
+        rows = (row for _, row in sorted(shelf.rows.get(id, {}).items()))
+        return tuple(passage for row in rows if (passage := shelf.passages[row]) is not None)
+
+    def size(self, user: str) -> int:
+        """Return how many passages a person has."""
+        return len(self._shelves.get(user, ()))
+
+    def bare_question(self, user: str, query: str) -> str:
+        """Return the question without the names of this person's speakers: the text to embed."""
+        shelf = self._shelves.get(user)
+        return read_question(query, shelf.speakers if shelf else ()).bare
+
+    def neighbours(self, user: str, id: str, reach: int = 1) -> tuple[Passage, ...]:
+        """Return the messages around a message in its session, in order, itself left out."""
+        shelf = self._shelves.get(user)
+        row = shelf.row_of(id, 0) if shelf else None
+        if shelf is None or row is None:
+            return ()
+        found = [*_follow(shelf, "before", row, reach)[::-1], *_follow(shelf, "after", row, reach)]
+        return tuple(passage for at in found if (passage := shelf.passages[at]) is not None)
+
+    def search(self, request: SearchRequest) -> list[Hit]:
+        """Return the best passages of one person for a question, best first."""
+        shelf = self._shelves.get(request.user)
+        return search_shelf(shelf, request, self._weights) if shelf else []
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Return each person's passages and vectors as msgpack, in canonical order."""
+        return {user: _encoder.encode(shelf.contents()) for user, shelf in self._shelves.items()}
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Replace everything by what a snapshot holds."""
+        self._shelves = {user: _filled(_decoder.decode(data)) for user, data in parts.items()}
+
+    def state_hash(self) -> str:
+        """Return SHA-256 (hex) over all ids, texts, metadata and vectors, at little cost."""
+        whole = hashlib.sha256()
+        for user in sorted(self._shelves):
+            whole.update(hashlib.sha256(user.encode()).digest() + self._shelves[user].digest())
+        return whole.hexdigest()
+
+    def _tidy(self, user: str) -> None:
+        """Drop an empty shelf, and fill one afresh that is mostly made of what was removed."""
+        shelf = self._shelves[user]
+        if not len(shelf):
+            del self._shelves[user]
+        elif shelf.dead > max(_DEAD_MAX, len(shelf)):
+            self._shelves[user] = _filled(shelf.contents())
+
+
+def _filled(stored: list[StoredPassage]) -> Shelf:
+    shelf = Shelf()
+    for one in stored:
+        shelf.add(one.passage)
+        if one.vector:
+            vector = np.frombuffer(one.vector, "<f2").astype(np.float32)
+            shelf.set_vector(one.passage.id, one.passage.ordinal, vector)
+    return shelf
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[StoredPassage])
+
+
+def _follow(shelf: Shelf, direction: str, row: int, reach: int) -> list[int]:
+    """Return up to `reach` rows met when going on from a row in one direction."""
+    found: list[int] = []
+    while len(found) < reach and (row := int(shelf.columns[direction][row])) != NONE:
+        found.append(row)
+    return found

@@ -1,0 +1,123 @@
+"""What goes into the retrieval index and what comes out.
+
+On the message path between the events (folded into passages by `retrieval_projection`) and the
+answer to a search.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from events.memory import Tier
+
+SearchTier = Tier | Literal["conversation"]
+Method = Literal["hybrid", "bm25", "embedding", "string_match"]
+Vector = npt.NDArray[np.float32]
+
+CONVERSATION: SearchTier = "conversation"
+_MASKED_RUN = re.compile("•+")
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A text that can be found: a message, or one chunk of a memory.
+
+    `id` is the message's or memory's, `ordinal` counts a memory's chunks from 0. `position` is the
+    log position, `said_at` when it was said or recorded, `occurred_at` the ISO date that the text
+    speaks of. `message_ids` are the messages it was drawn from (of a message: itself),
+    `external_ids` their ids at the client. `ended_at` is set when another memory took its place.
+    """
+
+    id: str
+    ordinal: int = 0
+    tier: SearchTier
+    user: str
+    text: str
+    speaker: str = ""
+    conversation: str = ""
+    position: int
+    occurred_at: str = ""
+    recorded_at: datetime
+    said_at: datetime
+    message_ids: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    ended_at: datetime | None = None
+
+    def without(self, spans: tuple[tuple[int, int], ...]) -> Passage:
+        """Return the passage with these character ranges blotted out, one `•` a character.
+
+        The length stays, so that ranges found in the original text fit it later as well.
+        """
+        text = self.text
+        for start, end in spans:
+            text = text[:start] + "•" * (min(end, len(text)) - start) + text[end:]
+        return msgspec.structs.replace(self, text=text)
+
+
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to look for, and where.
+
+    `vector` is the embedding of `RetrievalIndex.bare_question(user, query)`; without it words alone
+    decide. `threshold` is the lowest score returned (of `embedding`: the cosine). `since` and
+    `until` bound `said_at`, both inclusive. `explain` adds each signal's value to the hits.
+    """
+
+    user: str
+    query: str
+    vector: Vector | None = None
+    tiers: tuple[SearchTier, ...] | None = None
+    limit: int = 10
+    method: Method = "hybrid"
+    threshold: float | None = None
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    include_ended: bool = False
+    explain: bool = False
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One passage found, best first; `signals` holds what made its score when explained."""
+
+    id: str
+    ordinal: int
+    tier: SearchTier
+    text: str
+    score: float
+    speaker: str
+    conversation: str
+    position: int
+    occurred_at: str
+    recorded_at: datetime
+    said_at: datetime
+    message_ids: tuple[str, ...]
+    external_ids: tuple[str, ...]
+    tags: tuple[str, ...]
+    signals: dict[str, float] | None = None
+
+
+def hit_of(passage: Passage, score: float, signals: dict[str, float] | None) -> Hit:
+    """Return the passage as a hit; what is blotted out shows as four dots, whatever its length."""
+    return Hit(
+        id=passage.id,
+        ordinal=passage.ordinal,
+        tier=passage.tier,
+        text=_MASKED_RUN.sub("••••", passage.text),
+        score=score,
+        speaker=passage.speaker,
+        conversation=passage.conversation,
+        position=passage.position,
+        occurred_at=passage.occurred_at,
+        recorded_at=passage.recorded_at,
+        said_at=passage.said_at,
+        message_ids=passage.message_ids,
+        external_ids=passage.external_ids,
+        tags=passage.tags,
+        signals=signals,
+    )

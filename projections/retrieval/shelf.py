@@ -1,0 +1,213 @@
+"""One person's passages: what was added, how messages follow each other, words and vectors.
+
+Where a message stands in its session follows from its log position alone, and nothing else here
+depends on the order in which things came: a shelf after any history equals one filled afresh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import insort
+from datetime import date
+
+import msgspec
+import numpy as np
+
+from projections.faiss_index import VectorIndex
+from projections.retrieval.columns import NONE, Columns
+from projections.retrieval.passage import CONVERSATION, Passage, Vector
+from projections.retrieval.postings import Floats, Postings, bm25
+from projections.retrieval.question import day_number, is_question, speaks_of_time
+from projections.retrieval.words_tantivy import counted_terms, terms
+
+SessionKey = tuple[str, int]
+_HASH_BYTES = 32
+_HASH_MODULUS = 1 << (8 * _HASH_BYTES)
+
+
+class StoredPassage(msgspec.Struct, frozen=True, array_like=True):
+    """A passage as a snapshot keeps it; `vector` is float16, little endian, empty without one."""
+
+    passage: Passage
+    vector: bytes
+
+
+class Shelf:
+    """The passages of one person. Rows are numbered in the order they came and never reused."""
+
+    def __init__(self) -> None:
+        self.columns = Columns()
+        self.passages: list[Passage | None] = []
+        self.rows: dict[str, dict[int, int]] = {}
+        self.postings = Postings()
+        self.vectors: VectorIndex | None = None
+        self.speakers: dict[str, int] = {}
+        self.tiers: dict[str, int] = {}
+        self.dead = 0
+        self._sessions: dict[SessionKey, int] = {}
+        self._chains: dict[int, list[tuple[int, str, int]]] = {}
+        self._digest = 0
+
+    def __len__(self) -> int:
+        return self.columns.size - self.dead
+
+    def add(self, passage: Passage) -> None:
+        """Add a passage, or put it in the place of the one of its id and ordinal.
+
+        What comes in place of another needs a vector of its own.
+        """
+        self.remove(passage.id, passage.ordinal)
+        counts = counted_terms(passage.text)
+        row = self.columns.append(
+            live=True,
+            ended=passage.ended_at is not None,
+            asks=is_question(passage.text),
+            timely=bool(passage.occurred_at) or speaks_of_time(passage.text),
+            length=counts.total(),
+            speaker=self.speakers.setdefault(passage.speaker, len(self.speakers)),
+            tier=self.tiers.setdefault(passage.tier, len(self.tiers)),
+            said_s=passage.said_at.timestamp(),
+            day=_day_of(passage),
+            position=passage.position,
+            ordinal=passage.ordinal,
+        )
+        self.passages.append(passage)
+        self.rows.setdefault(passage.id, {})[passage.ordinal] = row
+        self.postings.add(row, counts)
+        if passage.tier == CONVERSATION:
+            self._link(row, passage)
+        self._digest += _digest_of(passage)
+
+    def amend(self, passage: Passage) -> None:
+        """Put a passage that says the same in the place of the old one, which leaves its vector."""
+        row = self.row_of(passage.id, passage.ordinal)
+        vector = None if row is None else self.vector_of(row)
+        self.add(passage)
+        if vector is not None:
+            self.set_vector(passage.id, passage.ordinal, vector)
+
+    def remove(self, id: str, ordinal: int) -> None:
+        """Take a passage out; passed over when it is not there."""
+        row = self.row_of(id, ordinal)
+        if row is not None:
+            self._take_out(row)
+
+    def set_vector(self, id: str, ordinal: int, vector: Vector) -> None:
+        """Give a passage its vector, float32 [dimension]; kept in half precision.
+
+        Passed over when the passage is not there, and when vectors of another dimension are: those
+        of two models do not compare, and the passage stays findable by its words.
+        """
+        row = self.row_of(id, ordinal)
+        half = vector.astype("<f2")
+        if self.vectors is None or not len(self.vectors):
+            self.vectors = VectorIndex(len(half))
+        if row is None or len(half) != self.vectors.dimension:
+            return
+        if row in self.vectors:
+            self._digest -= _digest_of_vector(id, ordinal, self.vector_bytes(row))
+        self.vectors.put(row, half.astype(np.float32))
+        self._digest += _digest_of_vector(id, ordinal, half.tobytes())
+
+    def row_of(self, id: str, ordinal: int) -> int | None:
+        """Return the row of a passage, or None."""
+        return self.rows.get(id, {}).get(ordinal)
+
+    def vector_of(self, row: int) -> Vector | None:
+        """Return the vector of a row, or None while it has none."""
+        if self.vectors is None or row not in self.vectors:
+            return None
+        return self.vectors.get(row)
+
+    def vector_bytes(self, row: int) -> bytes:
+        """Return the vector of a row as events carry it, empty while it has none."""
+        vector = self.vector_of(row)
+        return b"" if vector is None else vector.astype("<f2").tobytes()
+
+    def bm25(self, query: str) -> tuple[Floats, Floats]:
+        """Score all rows by words: each passage alone, and together with the message before it."""
+        return bm25(
+            self.postings,
+            terms(query),
+            live=self.columns["live"],
+            lengths=self.columns["length"],
+            following=self.columns["after"],
+            preceding=self.columns["before"],
+        )
+
+    def digest(self) -> bytes:
+        """Return a hash over ids, texts, metadata and vectors, kept up with every change.
+
+        The sum of the passages' hashes (Bellare and Micciancio 1997, AdHash): order plays no part.
+        """
+        return (self._digest % _HASH_MODULUS).to_bytes(_HASH_BYTES)
+
+    def contents(self) -> list[StoredPassage]:
+        """Return what is needed to fill an equal shelf, in order of log position."""
+        rows = [row for ordinals in self.rows.values() for row in ordinals.values()]
+        stored = [
+            StoredPassage(passage, self.vector_bytes(row))
+            for row in rows
+            if (passage := self.passages[row]) is not None
+        ]
+        return sorted(stored, key=lambda s: (s.passage.position, s.passage.id, s.passage.ordinal))
+
+    def _take_out(self, row: int) -> None:
+        passage = self.passages[row]
+        if passage is None:
+            return
+        self._digest -= _digest_of(passage)
+        if self.vectors is not None and row in self.vectors:
+            self._digest -= _digest_of_vector(passage.id, passage.ordinal, self.vector_bytes(row))
+            self.vectors.remove([row])
+        if passage.tier == CONVERSATION:
+            self._unlink(row, passage)
+        self.columns["live"][row] = False
+        self.passages[row] = None
+        self.dead += 1
+        del self.rows[passage.id][passage.ordinal]
+        if not self.rows[passage.id]:
+            del self.rows[passage.id]
+
+    def _link(self, row: int, passage: Passage) -> None:
+        """Put a message into its session: one conversation on one day (UTC)."""
+        key = (passage.conversation, day_number(passage.said_at))
+        session = self._sessions.setdefault(key, len(self._sessions))
+        self.columns["session"][row] = session
+        chain = self._chains.setdefault(session, [])
+        link = (passage.position, passage.id, row)
+        insort(chain, link)
+        at = len(chain) - 1 if chain[-1] == link else chain.index(link)
+        self._join(chain[at - 1][2] if at else NONE, row)
+
+    def _unlink(self, row: int, passage: Passage) -> None:
+        chain = self._chains[int(self.columns["session"][row])]
+        chain.remove((passage.position, passage.id, row))
+        self._join(int(self.columns["before"][row]), int(self.columns["after"][row]))
+
+    def _join(self, first: int, second: int) -> None:
+        if first != NONE:
+            self.columns["after"][first] = second
+        if second != NONE:
+            self.columns["before"][second] = first
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def _digest_of(passage: Passage) -> int:
+    raw = _encoder.encode(passage)
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=_HASH_BYTES, person=b"passage").digest())
+
+
+def _digest_of_vector(id: str, ordinal: int, vector: bytes) -> int:
+    raw = _encoder.encode((id, ordinal, vector))
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=_HASH_BYTES, person=b"vector").digest())
+
+
+def _day_of(passage: Passage) -> int:
+    """Return the day a passage speaks of: `occurred_at` if it gives one, else when it was said."""
+    try:
+        return day_number(date.fromisoformat(passage.occurred_at[:10]))
+    except ValueError:
+        return day_number(passage.said_at)

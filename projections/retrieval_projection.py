@@ -1,0 +1,144 @@
+"""Fold events into the retrieval index: messages, memories of all tiers, and their vectors.
+
+On the message path right after the log: a message is findable by its words as soon as this view
+has its position, and by meaning when its vector follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from events.catalogue import (
+    MemoryEmbedded,
+    MemoryForgotten,
+    MemoryRecorded,
+    MemoryRevised,
+    MemorySuperseded,
+    MessageEmbedded,
+    MessageReceived,
+)
+from events.envelope import Event
+from events.memory import Content, EpisodicContent, passages, tier_of
+from projections.retrieval.index import RetrievalIndex
+from projections.retrieval.passage import CONVERSATION, Passage, Vector
+
+
+class RetrievalProjection:
+    """The index of the search agent as a view of the log; `index` answers the searches."""
+
+    name = "retrieval"
+    version = 1
+    kinds = frozenset(
+        kind.__name__
+        for kind in (
+            MessageReceived,
+            MessageEmbedded,
+            MemoryRecorded,
+            MemoryRevised,
+            MemorySuperseded,
+            MemoryForgotten,
+            MemoryEmbedded,
+        )
+    )
+
+    def __init__(self) -> None:
+        self.index = RetrievalIndex()
+
+    def apply(self, event: Event) -> None:
+        """Fold one event in. What is already there is not added again."""
+        user = event.user
+        match event.payload:
+            case MessageReceived() as said:
+                if said.role != "system" and not self.index.passages_of(user, said.message_id):
+                    self.index.add(_message(said, event))
+            case MessageEmbedded(message_id=message, vector=vector):
+                self.index.set_vector(user, message, 0, _vector(vector))
+            case MemoryRecorded() as recorded:
+                if not self.index.passages_of(user, recorded.memory.id):
+                    self._record(recorded, event)
+            case MemoryRevised() as change:
+                self._revise(user, change)
+            case MemorySuperseded(memory_id=memory, valid_to=valid_to):
+                for passage in self.index.passages_of(user, memory):
+                    self.index.amend(msgspec.structs.replace(passage, ended_at=valid_to))
+            case MemoryForgotten(memory_id=memory):
+                self.index.remove(user, memory)
+            case MemoryEmbedded(memory_id=memory, vectors=vectors):
+                for ordinal, vector in enumerate(vectors):
+                    self.index.set_vector(user, memory, ordinal, _vector(vector))
+            case _:
+                pass
+
+    def snapshot(self) -> Mapping[str, bytes]:
+        """Return each user's passages and vectors, as msgpack."""
+        return self.index.snapshot()
+
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Replace the state."""
+        self.index.restore(parts)
+
+    def _record(self, recorded: MemoryRecorded, event: Event) -> None:
+        """Add a memory's passages, and blot out in its message the secret that it keeps sealed."""
+        memory = recorded.memory
+        sources = memory.provenance.message_ids
+        said = self.index.passages_of(event.user, sources[0]) if sources else ()
+        message = said[0] if said else None
+        first = Passage(
+            id=memory.id,
+            tier=tier_of(memory.content),
+            user=event.user,
+            text="",
+            speaker=message.speaker if message else "",
+            conversation=message.conversation if message else "",
+            position=event.position,
+            recorded_at=event.envelope.recorded_at,
+            said_at=message.said_at if message else event.envelope.recorded_at,
+            message_ids=sources,
+            external_ids=memory.provenance.external_ids,
+            tags=memory.tags,
+        )
+        self.index.revise(_chunks(first, memory.content))
+        start, end = recorded.secret_span
+        if message is not None and start < end:
+            self.index.amend(message.without(((start, end),)))
+
+    def _revise(self, user: str, change: MemoryRevised) -> None:
+        known = self.index.passages_of(user, change.memory_id)
+        if known:
+            tags = known[0].tags if change.tags is None else change.tags
+            first = msgspec.structs.replace(known[0], tags=tags)
+            self.index.revise(_chunks(first, change.content))
+
+
+def _message(said: MessageReceived, event: Event) -> Passage:
+    return Passage(
+        id=said.message_id,
+        tier=CONVERSATION,
+        user=event.user,
+        text=said.content,
+        speaker=said.name or said.role,
+        conversation=said.conversation,
+        position=event.position,
+        recorded_at=event.envelope.recorded_at,
+        said_at=said.said_at,
+        message_ids=(said.message_id,),
+        external_ids=(said.external_id,) if said.external_id else (),
+        tags=said.tags,
+    )
+
+
+def _chunks(first: Passage, content: Content) -> tuple[Passage, ...]:
+    """Return the passages under which this content is found, otherwise like `first`."""
+    occurred_at = content.occurred_at if isinstance(content, EpisodicContent) else ""
+    return tuple(
+        msgspec.structs.replace(first, ordinal=ordinal, text=text, occurred_at=occurred_at)
+        for ordinal, text in enumerate(passages(content))
+    )
+
+
+def _vector(raw: bytes) -> Vector:
+    """Return a vector as events carry it (float16, little endian) in single precision."""
+    return np.frombuffer(raw, "<f2").astype(np.float32)

@@ -1,0 +1,174 @@
+"""The gateway's way to log and agents: what is the same over Ray and in one process.
+
+Satisfies `serve.backend.Backend`; only `ask` differs, and is handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import structlog
+
+from actors.answerer import answer_id
+from actors.board import ProgressBoard
+from actors.names import Agent
+from actors.progress import AgentStatus, AnswerPart, answers_subject, decode_answer_part
+from actors.queries import GetMessage, MessageView, Query
+from events.envelope import NewEvent
+from events.errors import Unavailable
+from events.ids import shard_of
+from events.journal import Journal
+from events.signals import Signals
+from projections.directory import DirectoryProjection
+
+log = structlog.get_logger(__name__)
+
+#: How long to listen in vain before the log is asked whether the answer is there already.
+SILENCE_S = 1.0
+
+
+class Ask(Protocol):
+    """Puts a query to an agent of a shard."""
+
+    def __call__(
+        self, shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float
+    ) -> Awaitable[Any]:
+        """Return the agent's answer."""
+        ...
+
+
+class AgentsBackend:
+    """Appends to the journals, asks the agents, and listens to what they tell."""
+
+    def __init__(self, journals: Sequence[Journal], signals: Signals, ask: Ask) -> None:
+        self._journals = journals
+        self._signals = signals
+        self._ask = ask
+        self._board = ProgressBoard(signals, len(journals))
+        self._directories = [DirectoryProjection() for _ in journals]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return len(self._journals)
+
+    async def start(self) -> None:
+        """Read who may come in, then keep following; call once, in the serving event loop."""
+        self._tasks.append(asyncio.create_task(self._board.run()))
+        for journal, directory in zip(self._journals, self._directories, strict=True):
+            end = await journal.last_position()
+            for kind in sorted(directory.kinds):
+                # One kind at a time is read by its subject: quick however long the log is.
+                async for event in journal.read(0, end, frozenset({kind})):
+                    directory.apply(event)
+            self._tasks.append(asyncio.create_task(self._follow(journal, directory, end)))
+
+    async def _follow(self, journal: Journal, directory: DirectoryProjection, end: int) -> None:
+        async for batch in journal.follow(after=end, kinds=directory.kinds):
+            for event in batch.events:
+                directory.apply(event)
+
+    def check(self) -> None:
+        """Raise what ended one of the background tasks; a replica that fails this is replaced."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                task.result()
+
+    async def stop(self) -> None:
+        """End the background tasks."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def append(self, shard: int, events: Sequence[NewEvent]) -> tuple[int, ...]:
+        """Append events atomically and durably; return their positions."""
+        return await self._journals[shard].append(events)
+
+    async def ask(
+        self,
+        shard: int,
+        agent: Agent,
+        query: Query,
+        *,
+        min_position: int = 0,
+        timeout_s: float = 10,
+    ) -> Any:
+        """Ask an agent's projection, once it has applied `min_position`."""
+        return await self._ask(shard, agent, query, min_position, timeout_s)
+
+    async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
+        """Wait until all nine agents have handled `position` and what came of it."""
+        return await self._board.wait_handled(shard, position, timeout_s)
+
+    @asynccontextmanager
+    async def listen(
+        self, shard: int, user: str, message_id: str
+    ) -> AsyncIterator[AsyncIterator[AnswerPart]]:
+        """Listen to the answer to a message."""
+        async with self._signals.subscribe(answers_subject(shard, message_id)) as told:
+            yield self._parts(shard, user, message_id, told)
+
+    async def _parts(
+        self, shard: int, user: str, message_id: str, told: AsyncIterator[tuple[str, bytes]]
+    ) -> AsyncIterator[AnswerPart]:
+        """Yield the parts up to `complete` or `error`.
+
+        Signals can be lost, with the agent or the connection; the answer itself cannot. After a
+        silence the chat agent is asked whether it is there.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    _, body = await anext(told)
+                part = decode_answer_part(body)
+            except TimeoutError:
+                found = await self._answer_in_log(shard, user, message_id)
+                if found is None:
+                    continue
+                part = found
+            yield part
+            if part.kind in ("complete", "error"):
+                return
+
+    async def _answer_in_log(self, shard: int, user: str, message_id: str) -> AnswerPart | None:
+        query = GetMessage(user=user, message_id=answer_id(message_id))
+        try:
+            view: MessageView | None = await self.ask(shard, "chat", query)
+        except Unavailable as error:
+            log.debug("answer_not_asked", error=error.message)
+            return None
+        if view is None:
+            return None
+        return AnswerPart(
+            kind="complete",
+            text=view.content,
+            message_id=view.id,
+            citations=view.citations,
+            usage=view.usage,
+            model=view.model,
+            position=view.position,
+        )
+
+    async def service_keys(self) -> dict[str, tuple[str, str]]:
+        """Return the service keys in use: keyed digest -> (key id, tenant)."""
+        return {
+            key.digest: (key.key_id, key.tenant)
+            for directory in self._directories
+            for key in directory.keys.values()
+        }
+
+    async def is_registered(self, user: str) -> bool:
+        """Say whether a `UserRegistered` of this internal id is in the log."""
+        return user in self._directories[shard_of(user, self.shards)].people
+
+    async def status(self) -> tuple[AgentStatus, ...]:
+        """Return how far each agent of each shard is."""
+        return self._board.status()
+
+    async def last_position(self, shard: int) -> int:
+        """Return the end of a shard's log."""
+        return await self._journals[shard].last_position()

@@ -1,0 +1,72 @@
+"""What an agent decides, as data: the shell runs it, tests read it.
+
+`decide(event) -> list[Effect]` is pure; everything that needs a key, a model, the index or a tool
+is an effect. The ids of what follows are derived from (agent, cause, ordinal), so that deciding the
+same cause again gives the same effects.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events.catalogue import MessageReceived, Payload
+from events.envelope import Event
+from events.ids import derived_id
+from events.memory import Content, MemoryDraft, Tier, Value
+
+
+class Append(Value, frozen=True, kw_only=True):
+    """Append this payload as it is."""
+
+    payload: Payload
+
+
+class Keep(Value, frozen=True, kw_only=True):
+    """Record a memory: seal its secret if it has one, embed its passages, append both.
+
+    `secret_span` is where the secret stands in the message that it came from, in characters.
+    """
+
+    draft: MemoryDraft
+    secret: str = ""
+    secret_span: tuple[int, int] = (0, 0)
+
+
+class Revise(Value, frozen=True, kw_only=True):
+    """Give a memory new content, and new vectors. An empty `secret` leaves a vault secret as is."""
+
+    tier: Tier
+    memory_id: str
+    content: Content
+    tags: tuple[str, ...] | None = None
+    secret: str = ""
+    reason: str = ""
+
+
+class EmbedMessage(Value, frozen=True, kw_only=True):
+    """Give a message its vector."""
+
+    message_id: str
+    text: str
+
+
+class Answer(Value, frozen=True, kw_only=True):
+    """Answer a message from what the memory holds, telling the listeners while it is made."""
+
+    message: MessageReceived
+
+
+class CallTool(Value, frozen=True, kw_only=True):
+    """Call a tool and record what came of it."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any] = {}
+
+
+Effect = Append | Keep | Revise | EmbedMessage | Answer | CallTool
+
+
+def memory_id(agent: str, cause: Event, ordinal: int) -> str:
+    """Return the id of the `ordinal`-th memory that `agent` draws from `cause`."""
+    return derived_id("mem", agent, cause.id, ordinal)

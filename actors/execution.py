@@ -1,0 +1,227 @@
+"""Runs effects: what a decision becomes before it can be appended.
+
+First half, on the thread that owns the state: effects that need keys alone become payloads at once
+(`conclusions`), so that the decider sees them before the next cause. Second half, on the event
+loop: vectors for all texts of a batch in one call, answers, tool calls (`Execution.complete`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+import structlog
+
+from actors.answerer import Answerer
+from actors.effects import Answer, Append, CallTool, Effect, EmbedMessage, Keep, Revise
+from actors.ports import EmbeddingService, Tools
+from events.catalogue import (
+    MemoryEmbedded,
+    MemoryRecorded,
+    MemoryRevised,
+    MessageEmbedded,
+    MessageReceived,
+    Payload,
+    ToolFailed,
+    ToolReturned,
+)
+from events.envelope import Event
+from events.errors import MirixError, Unavailable
+from events.memory import Content, MemoryDraft, VaultContent, passages, tier_of
+from events.sealing import KeyRing
+
+log = structlog.get_logger(__name__)
+
+#: Attempts at an effect that fails for a reason other than absence.
+ATTEMPTS_MAX = 3
+
+#: The longest wait between two tries at something that is away.
+RETRY_WAIT_S_MAX = 5.0
+
+T = TypeVar("T")
+
+#: Called with the position of the last event of the cause, once it is in the log.
+Afterwards = Callable[[int], Awaitable[None]]
+
+
+class Step:
+    """One effect on its way: its payloads so far, and what is to be told once they are appended."""
+
+    def __init__(self, effect: Effect, payloads: list[Payload]) -> None:
+        self.effect = effect
+        self.payloads = payloads
+        self.afterwards: Afterwards | None = None
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the texts that need vectors."""
+        match self.effect:
+            case EmbedMessage(text=text):
+                return (text,)
+            case Keep() | Revise():
+                return passages(self._content())
+            case _:
+                return ()
+
+    def embed(self, model: str, vectors: np.ndarray) -> None:
+        """Add the event that holds the vectors of `texts`, float16 little endian."""
+        rows = tuple(row.tobytes() for row in vectors.astype("<f2"))
+        match self.effect:
+            case EmbedMessage(message_id=message_id):
+                embedded: Payload = MessageEmbedded(
+                    message_id=message_id, model=model, vector=rows[0]
+                )
+            case Keep(draft=MemoryDraft(id=memory_id)) | Revise(memory_id=memory_id):
+                embedded = MemoryEmbedded(
+                    tier=tier_of(self._content()), memory_id=memory_id, model=model, vectors=rows
+                )
+            case _:
+                raise TypeError(f"{type(self.effect).__name__} has nothing to embed")
+        self.payloads.append(embedded)
+
+    def _content(self) -> Content:
+        match self.effect:
+            case Keep(draft=draft):
+                return draft.content
+            case Revise(content=content):
+                return content
+            case _:
+                raise TypeError(f"{type(self.effect).__name__} has no content")
+
+
+class Plan:
+    """A cause, and the steps that follow from it; `failure` is set when it has to be parked."""
+
+    def __init__(self, cause: Event) -> None:
+        self.cause = cause
+        self.steps: list[Step] = []
+        self.failure: Exception | None = None
+        self.attempts = 0
+
+
+def conclusions(effect: Effect, user: str, keys: KeyRing) -> list[Payload]:
+    """Return the payloads that an effect gives without leaving the process."""
+    match effect:
+        case Append(payload=payload):
+            return [payload]
+        case Keep(draft=draft):
+            content = _sealed(draft.content, draft.id, effect.secret, user, keys)
+            kept = msgspec.structs.replace(draft, content=content)
+            return [MemoryRecorded(memory=kept, secret_span=effect.secret_span)]
+        case Revise():
+            content = _sealed(effect.content, effect.memory_id, effect.secret, user, keys)
+            return [
+                MemoryRevised(
+                    tier=effect.tier,
+                    memory_id=effect.memory_id,
+                    content=content,
+                    tags=effect.tags,
+                    reason=effect.reason,
+                )
+            ]
+        case _:
+            return []
+
+
+def _sealed(content: Content, memory_id: str, secret: str, user: str, keys: KeyRing) -> Content:
+    if not secret or not isinstance(content, VaultContent):
+        return content
+    return msgspec.structs.replace(
+        content,
+        secret=keys.seal_secret(user, memory_id, secret),
+        secret_fingerprint=keys.fingerprint(user, secret),
+    )
+
+
+class Execution:
+    """The part of an agent's shell that reaches out."""
+
+    def __init__(
+        self, *, embedding: EmbeddingService, answerer: Answerer, tools: Tools, retry_wait_s: float
+    ) -> None:
+        self._embedding = embedding
+        self._answerer = answerer
+        self._tools = tools
+        self._retry_wait_s = retry_wait_s
+
+    async def complete(self, plans: Sequence[Plan]) -> None:
+        """Bring all steps of all plans to their payloads; a plan that cannot be is marked."""
+        await self._embed([step for plan in plans for step in plan.steps])
+        await asyncio.gather(
+            *(
+                self._attempt(plan, step)
+                for plan in plans
+                for step in plan.steps
+                if isinstance(step.effect, Answer | CallTool)
+            )
+        )
+
+    async def answer_failed(self, message: MessageReceived, failure: Exception) -> None:
+        """Tell those who wait for an answer that there will be none."""
+        reason = failure.message if isinstance(failure, MirixError) else type(failure).__name__
+        await self._answerer.failed(message, reason)
+
+    async def _embed(self, steps: Sequence[Step]) -> None:
+        wanting = [(step, texts) for step in steps if (texts := step.texts())]
+        if not wanting:
+            return
+        every_text = [text for _, group in wanting for text in group]
+        vectors = await self._patiently(lambda: self._embedding.embed(every_text))
+        start = 0
+        for step, group in wanting:
+            step.embed(self._embedding.model_id, vectors[start : start + len(group)])
+            start += len(group)
+
+    async def _attempt(self, plan: Plan, step: Step) -> None:
+        """Run an answer or a tool call, a bounded number of times."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                await self._patiently(lambda: self._run(plan, step))
+            # Whatever an effect fails with, it must not stop the agent: the cause is parked with
+            # its error, and everything after it goes on.
+            except Exception as error:
+                log.warning(
+                    "effect_failed", cause=plan.cause.id, attempt=attempt, error=repr(error)
+                )
+                plan.failure, plan.attempts = error, attempt
+                await asyncio.sleep(self._retry_wait_s * attempt)
+            else:
+                plan.failure = None
+                return
+
+    async def _run(self, plan: Plan, step: Step) -> None:
+        match step.effect:
+            case Answer(message=message):
+                step.payloads, step.afterwards = await self._answerer.answer(plan.cause, message)
+            case CallTool() as call:
+                step.payloads = [await self._call(plan.cause, call)]
+            case _:
+                raise TypeError(f"{type(step.effect).__name__} is not run here")
+
+    async def _call(self, cause: Event, call: CallTool) -> Payload:
+        try:
+            result = await self._tools.call(
+                call.tool,
+                call.arguments,
+                user=cause.user,
+                tenant=cause.envelope.tenant,
+                position=cause.position,
+            )
+        except Unavailable:
+            raise
+        except MirixError as error:
+            return ToolFailed(call_id=call.call_id, tool=call.tool, error=error.message)
+        return ToolReturned(call_id=call.call_id, tool=call.tool, result=result)
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Wait out what is away for the moment: the log keeps the causes, nothing is lost."""
+        wait_s = self._retry_wait_s
+        while True:
+            try:
+                return await work()
+            except Unavailable as error:
+                log.warning("effect_waits", error=error.message, wait_s=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_WAIT_S_MAX)

@@ -1,0 +1,156 @@
+"""The nine agents as Ray actors, one process each, and the embedder that they share.
+
+Actors restart for ever (`max_restarts=-1`). Ray leaves an actor alive whose background task failed,
+alive and silent: here the end of the task ends the process, so that Ray starts it again. Waiting
+for the log to come back happens inside, failing happens outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Any
+
+import ray
+import structlog
+
+from actors.agent import AgentProcess
+from actors.embedding import Vectors
+from actors.logs import configure_logs
+from actors.names import Agent
+from actors.onnx_embedder import OnnxEmbedder
+from actors.queries import Query
+from actors.remote import RemoteRecall, SharedEmbedding, shared_model_id
+from actors.settings import ActorSettings
+from events.codec import Codec
+from events.connection import connect
+from events.errors import MirixError, Unavailable
+from events.journal import Journal
+from events.sealing import KeyRing
+from events.sqlite_keystore import SqliteKeyStore
+from projections.snapshots import SnapshotDirectory
+
+#: Calls to one actor at a time; waiting for a position holds one.
+CONCURRENCY_MAX = 1000
+
+log = structlog.get_logger(__name__)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_concurrency=64)
+class EmbedderActor:
+    """One model for all agents of a machine: they send their texts in batches."""
+
+    def __init__(self, settings: ActorSettings) -> None:
+        configure_logs(settings.log_level)
+        self._embedder = build_embedder(settings)
+        # One run at a time: two would fight for the same cores.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
+
+    async def model_id(self) -> str:
+        """Return the name of the model."""
+        return self._embedder.model_id
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector a text."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_concurrency=CONCURRENCY_MAX)
+class AgentActor:
+    """Hosts one agent of one shard."""
+
+    async def __init__(self, settings: ActorSettings, shard: int, agent: Agent) -> None:
+        configure_logs(settings.log_level, agent=agent, shard=shard)
+        self._settings = settings
+        self._shard = shard
+        self._agent = agent
+        self._process: AgentProcess | None = None
+        self._ready = asyncio.Event()
+        self._stopping = False
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            connection = await _connected(stack, settings)
+            keys = KeyRing(SqliteKeyStore(settings.keys_file, settings.master_key_file))
+            journal = Journal(connection.log(self._shard), Codec(keys))
+            # Building the model takes a second; the event loop must go on meanwhile.
+            embedder = (
+                await asyncio.to_thread(build_embedder, settings)
+                if self._agent == "search"
+                else None
+            )
+            self._process = AgentProcess(
+                self._agent,
+                journal=journal,
+                signals=connection.signals,
+                snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
+                embedding=SharedEmbedding(await shared_model_id()),
+                recall=RemoteRecall(self._shard),
+                embedder=embedder,
+                snapshot_every_events=settings.snapshot_every_events,
+                retry_wait_s=settings.retry_wait_s,
+            )
+            self._ready.set()
+            try:
+                await self._process.run()
+            finally:
+                if self._stopping:
+                    await self._process.shell.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._stopping:
+            return
+        # Ray would keep an actor whose work has stopped. Ending the process makes it start again.
+        error = None if task.cancelled() else task.exception()
+        log.error("agent_ended", agent=self._agent, shard=self._shard, exc_info=error)
+        os._exit(1)
+
+    async def _working(self) -> AgentProcess:
+        await self._ready.wait()
+        assert self._process is not None  # set before `_ready`
+        return self._process
+
+    async def ready(self) -> int:
+        """Return the process id, once the agent works."""
+        await self._working()
+        return os.getpid()
+
+    async def ask(self, query: Query, min_position: int, timeout_s: float) -> Any:
+        """Answer a query; a `MirixError` is returned, not raised: Ray would wrap it."""
+        try:
+            process = await self._working()
+            return await process.ask(query, min_position=min_position, timeout_s=timeout_s)
+        except MirixError as error:
+            return error
+
+    async def stop(self) -> None:
+        """Stop following, keep a snapshot. Does not run when the process is killed."""
+        self._stopping = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def _connected(stack: AsyncExitStack, settings: ActorSettings) -> Any:
+    """Connect to the log, however long it takes to come back."""
+    while True:
+        try:
+            return await stack.enter_async_context(connect(settings.log))
+        except Unavailable as error:
+            log.warning("log_awaited", error=error.message)
+            await asyncio.sleep(settings.retry_wait_s)
+
+
+def build_embedder(settings: ActorSettings) -> OnnxEmbedder:
+    """Load the local model; the first time it is built."""
+    return OnnxEmbedder(
+        settings.models_dir,
+        threads=settings.embedder_threads,
+        precision=settings.embedder_precision,
+    )

@@ -1,0 +1,96 @@
+"""All nine agents of every shard in one process and one event loop: for tests and small tools.
+
+The same shells, deciders and projections as on a cluster; only the hosting differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from actors.agent import AgentProcess
+from actors.backend import AgentsBackend
+from actors.embedding import Embedder, Vectors
+from actors.names import AGENTS, Agent
+from actors.queries import Query, SearchMemories, SearchOutcome
+from events.journal import Journal
+from events.signals import Signals
+from projections.snapshots import NoSnapshots, SnapshotStore
+
+
+class LocalEmbedding:
+    """An embedder of this process behind the asynchronous port."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    @property
+    def model_id(self) -> str:
+        """Names the model."""
+        return self._embedder.model_id
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector a text, made on another thread."""
+        return await asyncio.to_thread(self._embedder.embed, texts)
+
+
+class LocalRecall:
+    """The search agent of this process; set once it is there."""
+
+    agent: AgentProcess
+
+    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
+        """Search one user's memory."""
+        outcome: SearchOutcome = await self.agent.ask(request, min_position=min_position)
+        return outcome
+
+
+def local_agents(
+    journal: Journal,
+    signals: Signals,
+    embedder: Embedder,
+    snapshots: Callable[[Agent], SnapshotStore] = lambda agent: NoSnapshots(),
+) -> dict[Agent, AgentProcess]:
+    """Return the nine agents of a shard, not yet running."""
+    recall = LocalRecall()
+    agents = {
+        agent: AgentProcess(
+            agent,
+            journal=journal,
+            signals=signals,
+            snapshots=snapshots(agent),
+            embedding=LocalEmbedding(embedder),
+            recall=recall,
+            embedder=embedder,
+            retry_wait_s=0.05,
+        )
+        for agent in AGENTS
+    }
+    recall.agent = agents["search"]
+    return agents
+
+
+@asynccontextmanager
+async def local_backend(
+    journals: Sequence[Journal], signals: Signals, embedder: Embedder
+) -> AsyncIterator[AgentsBackend]:
+    """Run all agents of all shards while the context lasts; yields the gateway's backend."""
+    shards = [local_agents(journal, signals, embedder) for journal in journals]
+
+    async def ask(
+        shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float
+    ) -> Any:
+        return await shards[shard][agent].ask(query, min_position=min_position, timeout_s=timeout_s)
+
+    backend = AgentsBackend(journals, signals, ask)
+    await backend.start()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(agent.run()) for agents in shards for agent in agents.values()]
+        try:
+            yield backend
+        finally:
+            for task in tasks:
+                task.cancel()
+            await backend.stop()

@@ -1,0 +1,56 @@
+"""What an agent's shell needs from outside: the ports of the effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from actors.embedding import Vectors
+from actors.queries import SearchMemories, SearchOutcome
+
+
+class EmbeddingService(Protocol):
+    """An embedder that may be in another process."""
+
+    @property
+    def model_id(self) -> str:
+        """Names the model and everything that changes its vectors."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector a text, float32 [len(texts), dimension], rows of L2 norm one.
+
+        Raises:
+            Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class Recall(Protocol):
+    """The search agent, as the others see it."""
+
+    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
+        """Search one user's memory, once the index has applied `min_position`.
+
+        Raises:
+            Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class Tools(Protocol):
+    """The tools that can be called."""
+
+    def describe(self) -> tuple[dict[str, Any], ...]:
+        """Return name, description and JSON schema of the arguments of each tool."""
+        ...
+
+    async def call(
+        self, tool: str, arguments: dict[str, Any], *, user: str, tenant: str, position: int
+    ) -> Any:
+        """Call a tool for a user; returns plain JSON values.
+
+        Raises:
+            CommandRejected: there is no such tool or the arguments do not fit it.
+        """
+        ...

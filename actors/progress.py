@@ -1,0 +1,82 @@
+"""What agents tell the gateway while they work: ephemeral, never in the log.
+
+`AnswerPart`s travel on `signals.answers.<shard>.<message id>` while an answer is made, `Progress`
+on `signals.progress.<shard>.<agent>` after each batch and as a heartbeat. Losing one loses nothing:
+the answer is an event, and the next heartbeat repeats the progress.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from events.catalogue import Citation, Usage
+from events.memory import Value
+
+#: An agent tells its progress at least this often.
+HEARTBEAT_S = 1.0
+
+
+class AnswerPart(Value, frozen=True, kw_only=True):
+    """One step of an answer in the making, in the seeds' five kinds.
+
+    `content` parts carry a piece of the answer in `text`; `complete` carries the whole of it.
+    """
+
+    kind: Literal["start", "thinking", "content", "complete", "error"]
+    text: str = ""
+    message_id: str = ""
+    citations: tuple[Citation, ...] = ()
+    usage: Usage = Usage()
+    model: str = ""
+    position: int = 0
+
+
+class Progress(Value, frozen=True, kw_only=True):
+    """How far an agent is.
+
+    `through` is the last position that it has applied and handled, `wrote` the last that it has
+    appended itself, `parked` the number of causes it gave up on.
+    """
+
+    shard: int
+    agent: str
+    through: int
+    wrote: int
+    pid: int
+    parked: int = 0
+
+
+class AgentStatus(Value, frozen=True, kw_only=True):
+    """An agent of a shard, as the gateway sees it. `alive` says that it was heard of lately."""
+
+    shard: int
+    agent: str
+    through: int
+    alive: bool
+    pid: int = 0
+    parked: int = 0
+    wrote: int = 0
+
+
+def answers_subject(shard: int, message_id: str) -> str:
+    """Return the subject of the parts of the answer to a message."""
+    return f"signals.answers.{shard}.{message_id}"
+
+
+def progress_subject(shard: int, agent: str) -> str:
+    """Return the subject of an agent's progress; `*` for all agents."""
+    return f"signals.progress.{shard}.{agent}"
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode_signal(signal: AnswerPart | Progress) -> bytes:
+    """Return the signal as msgpack."""
+    return _encoder.encode(signal)
+
+
+decode_answer_part = msgspec.msgpack.Decoder(AnswerPart).decode
+decode_progress = msgspec.msgpack.Decoder(Progress).decode

@@ -1,0 +1,239 @@
+"""Questions to an agent's projection, as values, and what they answer.
+
+The gateway sends them to the agent's actor; tests hand them to `answer` functions directly. Reading
+never changes state; what must be recorded about a reading (a search, a revealed secret) is an
+event.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from events.catalogue import Citation, Usage
+from events.memory import Content, Provenance, Tier, Value
+
+
+class MemoryView(Value, frozen=True, kw_only=True):
+    """A memory as its tier holds it. `status` is active, superseded or forgotten."""
+
+    id: str
+    tier: Tier
+    text: str
+    content: Content
+    tags: tuple[str, ...] = ()
+    key: str = ""
+    importance: float = 0.5
+    language: str = "en"
+    provenance: Provenance = Provenance()
+    status: str = "active"
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    superseded_by: str = ""
+    recorded_at: datetime
+    position: int
+    revision: int = 1
+
+
+class Page(Value, frozen=True, kw_only=True):
+    """A page of memories; `next_cursor` is empty on the last one."""
+
+    items: tuple[MemoryView, ...]
+    next_cursor: str = ""
+
+
+class ListMemories(Value, frozen=True, kw_only=True):
+    """To a memory agent: the memories of one user, oldest first. Answers `Page`."""
+
+    user: str
+    limit: int = 50
+    cursor: str = ""
+    ended: bool = False
+
+
+class GetMemory(Value, frozen=True, kw_only=True):
+    """To a memory agent: one memory. Answers `MemoryView`, or raises `NotFound`."""
+
+    user: str
+    memory_id: str
+
+
+class RevealSecret(Value, frozen=True, kw_only=True):
+    """To the vault: a secret in clear. Answers `str`; `SecretRevealed` is appended first."""
+
+    user: str
+    memory_id: str
+
+
+class CoreBlockView(Value, frozen=True, kw_only=True):
+    """A core block as it is put in front of a model: its lines joined, within its limit."""
+
+    block: str
+    value: str
+    limit_chars: int
+    memory_ids: tuple[str, ...]
+
+
+class GetCoreBlocks(Value, frozen=True, kw_only=True):
+    """To core memory: the persona and human blocks. Answers `tuple[CoreBlockView, ...]`."""
+
+    user: str
+
+
+class SearchMemories(Value, frozen=True, kw_only=True):
+    """To the search agent. Answers `SearchOutcome`.
+
+    `tiers` empty means all six and `conversation`. `since` and `until` bound when it happened (or
+    was said). `threshold` is a least score.
+    """
+
+    user: str
+    tenant: str
+    query: str
+    tiers: tuple[str, ...] = ()
+    limit: int = 10
+    method: str = "hybrid"
+    threshold: float | None = None
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    explain: bool = False
+    exclude_ids: tuple[str, ...] = ()
+
+
+class FoundMemory(Value, frozen=True, kw_only=True):
+    """One hit: a memory of a tier, or a message (`tier == "conversation"`)."""
+
+    id: str
+    tier: str
+    text: str
+    score: float
+    speaker: str = ""
+    conversation: str = ""
+    occurred_at: str = ""
+    recorded_at: datetime
+    message_ids: tuple[str, ...] = ()
+    external_ids: tuple[str, ...] = ()
+    event_ids: tuple[str, ...] = ()
+    signals: dict[str, float] | None = None
+
+
+class SearchOutcome(Value, frozen=True, kw_only=True):
+    """What a search found, and the position of the index that answered."""
+
+    search_id: str
+    position: int
+    results: tuple[FoundMemory, ...]
+
+
+class MessageView(Value, frozen=True, kw_only=True):
+    """A message or answer of a conversation."""
+
+    id: str
+    conversation: str
+    role: str
+    name: str = ""
+    content: str
+    said_at: datetime
+    external_id: str = ""
+    assistant: str = ""
+    in_reply_to: str = ""
+    citations: tuple[Citation, ...] = ()
+    model: str = ""
+    usage: Usage = Usage()
+    position: int
+
+
+class ListMessages(Value, frozen=True, kw_only=True):
+    """To the chat agent: messages in log order. Answers `tuple[MessageView, ...]`.
+
+    With `assistant`, only those of conversations with that profile.
+    """
+
+    user: str
+    assistant: str = ""
+    conversation: str = ""
+    limit: int = 50
+    after_position: int = 0
+
+
+class GetMessage(Value, frozen=True, kw_only=True):
+    """To the chat agent: one message by id. Answers `MessageView` or None."""
+
+    user: str
+    message_id: str
+
+
+class GetAssistant(Value, frozen=True, kw_only=True):
+    """To the chat agent. Answers `AssistantProfile`, or raises `NotFound`."""
+
+    tenant: str
+    assistant_id: str
+
+
+class ListAssistants(Value, frozen=True, kw_only=True):
+    """To the chat agent. Answers `tuple[AssistantProfile, ...]`, in order of creation."""
+
+    tenant: str
+    skip: int = 0
+    limit: int = 50
+    agent_type: str = ""
+
+
+class ListTools(Value, frozen=True, kw_only=True):
+    """To the tool agent. Answers `tuple[dict, ...]`: name, description, JSON schema."""
+
+
+class GetToolCall(Value, frozen=True, kw_only=True):
+    """To the tool agent: what came of a call. Answers `ToolCallView`, or raises `NotFound`."""
+
+    user: str
+    call_id: str
+
+
+class ToolCallView(Value, frozen=True, kw_only=True):
+    """A tool call: `status` is requested, returned or failed."""
+
+    call_id: str
+    tool: str
+    status: str
+    result: Any = None
+    error: str = ""
+    position: int
+
+
+class CountAll(Value, frozen=True, kw_only=True):
+    """To any agent: how much its projection holds. Answers `dict[str, int]`. `user` narrows it."""
+
+    user: str = ""
+
+
+class GetState(Value, frozen=True, kw_only=True):
+    """To any agent: where its projection is, and its state hash there. Answers `StateView`."""
+
+
+class StateView(Value, frozen=True, kw_only=True):
+    """A projection at a position: rebuilt from the log up to there, it must have the same hash."""
+
+    projection: str
+    version: int
+    position: int
+    state_hash: str
+    pid: int
+
+
+Query = (
+    ListMemories
+    | GetMemory
+    | RevealSecret
+    | GetCoreBlocks
+    | SearchMemories
+    | ListMessages
+    | GetMessage
+    | GetAssistant
+    | ListAssistants
+    | ListTools
+    | GetToolCall
+    | CountAll
+    | GetState
+)

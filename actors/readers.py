@@ -1,0 +1,214 @@
+"""Answers queries from a projection: pure reading, on the thread that owns the state."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from actors.queries import (
+    CoreBlockView,
+    CountAll,
+    GetAssistant,
+    GetCoreBlocks,
+    GetMemory,
+    GetMessage,
+    GetToolCall,
+    ListAssistants,
+    ListMemories,
+    ListMessages,
+    ListTools,
+    MemoryView,
+    MessageView,
+    Page,
+    Query,
+    RevealSecret,
+    ToolCallView,
+)
+from actors.tools import describe_tools
+from events.errors import CommandRejected, NotFound
+from events.memory import CoreContent, VaultContent, readable_text, tier_of
+from events.sealing import KeyRing
+from projections.base import Projection
+from projections.conversations import ConversationsProjection, Message
+from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, TierProjection
+from projections.tool_calls import ToolCallsProjection
+
+
+def read(projection: Projection, query: Query, keys: KeyRing) -> Any:
+    """Return the answer of `projection` to `query`.
+
+    Raises:
+        NotFound: there is no such thing.
+        CommandRejected: this projection does not answer such queries.
+    """
+    match projection:
+        case TierProjection():
+            return _read_tier(projection, query, keys)
+        case ConversationsProjection():
+            return _read_conversations(projection, query)
+        case ToolCallsProjection():
+            return _read_tools(projection, query)
+        case _:
+            raise _refusal(projection, query)
+
+
+def _refusal(projection: Projection, query: Query) -> CommandRejected:
+    return CommandRejected(f"{projection.name} does not answer {type(query).__name__}")
+
+
+def _read_tier(projection: TierProjection, query: Query, keys: KeyRing) -> Any:
+    match query:
+        case ListMemories():
+            return _page(projection, query)
+        case GetMemory(user=user, memory_id=memory_id):
+            return _view(_held(projection, user, memory_id))
+        case RevealSecret(user=user, memory_id=memory_id):
+            content = _held(projection, user, memory_id).content
+            if not isinstance(content, VaultContent) or not content.secret:
+                raise NotFound(f"memory {memory_id} holds no secret")
+            return keys.open_secret(user, memory_id, content.secret)
+        case GetCoreBlocks(user=user) if projection.tier == "core":
+            return tuple(_block(projection, user, name) for name in ("persona", "human"))
+        case CountAll(user=user):
+            shelves = [projection.shelf(user)] if user else list(projection.shelves.values())
+            held = [memory for shelf in shelves for memory in shelf.memories.values()]
+            active = sum(1 for memory in held if memory.status == "active")
+            return {"active": active, "superseded": len(held) - active}
+        case _:
+            raise _refusal(projection, query)
+
+
+def _held(projection: TierProjection, user: str, memory_id: str) -> Memory:
+    memory = projection.shelf(user).memories.get(memory_id)
+    if memory is None:
+        raise NotFound(f"there is no {projection.tier} memory {memory_id}")
+    return memory
+
+
+def _page(projection: TierProjection, query: ListMemories) -> Page:
+    shelf = projection.shelf(query.user)
+    held = iter(shelf.memories.values())
+    if query.cursor:
+        if query.cursor not in shelf.memories:
+            raise CommandRejected(f"cursor {query.cursor!r} is not one of this list; start again")
+        next(memory for memory in held if memory.id == query.cursor)
+    wanted = (memory for memory in held if query.ended or memory.status == "active")
+    found = list(islice(wanted, query.limit + 1))
+    more = len(found) > query.limit
+    page = found[: query.limit]
+    return Page(
+        items=tuple(_view(memory) for memory in page),
+        next_cursor=page[-1].id if more else "",
+    )
+
+
+def _view(memory: Memory) -> MemoryView:
+    return MemoryView(
+        id=memory.id,
+        tier=tier_of(memory.content),
+        text=readable_text(memory.content),
+        content=memory.content,
+        tags=memory.tags,
+        key=memory.key,
+        importance=memory.importance,
+        language=memory.language,
+        provenance=memory.provenance,
+        status=memory.status,
+        valid_from=memory.valid_from,
+        valid_to=memory.valid_to,
+        superseded_by=memory.superseded_by,
+        recorded_at=memory.recorded_at,
+        position=memory.position,
+        revision=memory.revision,
+    )
+
+
+def _block(projection: TierProjection, user: str, name: str) -> CoreBlockView:
+    lines = projection.shelf(user).block(name)
+    texts = [line.content.text for line in lines if isinstance(line.content, CoreContent)]
+    return CoreBlockView(
+        block=name,
+        value="\n".join(texts),
+        limit_chars=CORE_BLOCK_CHARS_MAX,
+        memory_ids=tuple(line.id for line in lines),
+    )
+
+
+def _read_conversations(projection: ConversationsProjection, query: Query) -> Any:
+    match query:
+        case ListMessages():
+            held = projection.messages.get(query.user, {}).values()
+            wanted = (
+                _message(message)
+                for message in held
+                if message.position > query.after_position
+                and query.assistant in ("", message.assistant)
+                and query.conversation in ("", message.conversation)
+            )
+            return tuple(islice(wanted, query.limit))
+        case GetMessage(user=user, message_id=message_id):
+            message = projection.messages.get(user, {}).get(message_id)
+            return None if message is None else _message(message)
+        case GetAssistant(tenant=tenant, assistant_id=assistant_id):
+            held_profile = projection.profiles.get(assistant_id)
+            if held_profile is None or held_profile.tenant != tenant:
+                raise NotFound(f"there is no assistant {assistant_id}")
+            return held_profile.profile
+        case ListAssistants(tenant=tenant, skip=skip, limit=limit, agent_type=agent_type):
+            mine = (
+                held.profile
+                for held in projection.profiles.values()
+                if held.tenant == tenant and agent_type in ("", held.profile.agent_type)
+            )
+            return tuple(islice(mine, skip, skip + limit))
+        case CountAll(user=user):
+            conversations = (
+                [projection.messages.get(user, {})] if user else projection.messages.values()
+            )
+            return {
+                "messages": sum(len(messages) for messages in conversations),
+                "assistants": len(projection.profiles),
+            }
+        case _:
+            raise _refusal(projection, query)
+
+
+def _message(message: Message) -> MessageView:
+    return MessageView(
+        id=message.id,
+        conversation=message.conversation,
+        role=message.role,
+        name=message.name,
+        content=message.content,
+        said_at=message.said_at,
+        external_id=message.external_id,
+        assistant=message.assistant,
+        in_reply_to=message.in_reply_to,
+        citations=message.citations,
+        model=message.model,
+        usage=message.usage,
+        position=message.position,
+    )
+
+
+def _read_tools(projection: ToolCallsProjection, query: Query) -> Any:
+    match query:
+        case ListTools():
+            return describe_tools()
+        case GetToolCall(user=user, call_id=call_id):
+            call = projection.calls.get(user, {}).get(call_id)
+            if call is None:
+                raise NotFound(f"there is no tool call {call_id}")
+            return ToolCallView(
+                call_id=call.call_id,
+                tool=call.tool,
+                status=call.status,
+                result=call.result,
+                error=call.error,
+                position=call.position,
+            )
+        case CountAll(user=user):
+            groups = [projection.calls.get(user, {})] if user else projection.calls.values()
+            return {"calls": sum(len(calls) for calls in groups)}
+        case _:
+            raise _refusal(projection, query)

@@ -1,0 +1,134 @@
+"""New findings against what a tier already holds: keep, ignore, or supersede.
+
+A tier never overwrites silently. What says the same again is ignored; what says otherwise about the
+same matter (the same key), or corrects words of an earlier memory, supersedes it: the old one
+stays, with the time at which it stopped holding. Pure: one user's shelf and findings in, effects
+out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from actors.effects import Append, Effect, Keep, memory_id
+from actors.extraction.finding import Finding
+from events.catalogue import DocumentReceived, MemorySuperseded, MessageReceived
+from events.envelope import Event
+from events.ids import derived_id
+from events.memory import MemoryDraft, Provenance, Value, VaultContent, readable_text, tier_of
+from projections.tiers import Memory, Shelf
+
+#: Findings that one cause may give; beyond it a text is not a message but a flood.
+FINDINGS_MAX = 200
+#: A corrected fact is looked for among this many of the latest memories.
+CORRECTION_DEPTH_MAX = 2000
+
+
+class Source(Value, frozen=True, kw_only=True):
+    """What findings were drawn from: provenance, language and when it was said."""
+
+    provenance: Provenance
+    language: str
+    tags: tuple[str, ...] = ()
+
+
+Fingerprint = Callable[[str], str]
+
+
+def reconcile(
+    agent: str,
+    cause: Event,
+    source: Source,
+    findings: Iterable[Finding],
+    shelf: Shelf,
+    *,
+    fingerprint: Fingerprint | None = None,
+) -> list[Effect]:
+    """Return the effects of findings on a shelf, in order; `shelf` is not changed.
+
+    `fingerprint` gives the keyed hash by which the vault knows a secret unopened.
+    """
+    effects: list[Effect] = []
+    taken = set[str]()
+    for ordinal, finding in enumerate(findings):
+        if ordinal == FINDINGS_MAX:
+            break
+        same = shelf.about(finding.key)
+        if same is not None and _says_the_same(same, finding, fingerprint):
+            continue
+        if same is None and _known_by_text(shelf, finding):
+            continue
+        draft = MemoryDraft(
+            id=memory_id(agent, cause, ordinal),
+            content=finding.content,
+            key=finding.key or _text_key(finding),
+            tags=source.tags,
+            importance=finding.importance,
+            language=source.language,
+            provenance=source.provenance,
+            valid_from=said_at(cause),
+        )
+        effects.append(Keep(draft=draft, secret=finding.secret, secret_span=finding.secret_span))
+        ended = [] if same is None else [same]
+        ended += [old for old in _corrected(shelf, finding) if old is not same]
+        for old in ended:
+            if old.id not in taken:
+                taken.add(old.id)
+                effects.append(_superseded(old, draft.id, finding, cause))
+    return effects
+
+
+def _says_the_same(old: Memory, new: Finding, fingerprint: Fingerprint | None) -> bool:
+    if isinstance(old.content, VaultContent) and new.secret:
+        return fingerprint is not None and old.content.secret_fingerprint == fingerprint(new.secret)
+    return _folded(readable_text(old.content)) == _folded(readable_text(new.content))
+
+
+def _known_by_text(shelf: Shelf, finding: Finding) -> bool:
+    return not finding.key and shelf.about(_text_key(finding)) is not None
+
+
+def _text_key(finding: Finding) -> str:
+    """A memory without a matter of its own is about its words."""
+    text = _folded(readable_text(finding.content))
+    return "" if finding.secret else derived_id("text", text)
+
+
+def _corrected(shelf: Shelf, finding: Finding) -> list[Memory]:
+    """Return the latest active memory that says each corrected word."""
+    if not finding.replaces:
+        return []
+    latest = list(shelf.active())[-CORRECTION_DEPTH_MAX:][::-1]
+    found: list[Memory] = []
+    for words in finding.replaces:
+        wanted = _folded(words)
+        old = next((one for one in latest if wanted in _folded(readable_text(one.content))), None)
+        if old is not None and old not in found:
+            found.append(old)
+    return found
+
+
+def _superseded(old: Memory, new_id: str, finding: Finding, cause: Event) -> Append:
+    return Append(
+        payload=MemorySuperseded(
+            tier=tier_of(finding.content),
+            memory_id=old.id,
+            superseded_by=new_id,
+            valid_to=said_at(cause),
+            reason="corrected" if finding.replaces else "newer on the same matter",
+        )
+    )
+
+
+def said_at(cause: Event) -> datetime:
+    """Return when the words of a cause were said; when it was recorded, if it tells no time."""
+    match cause.payload:
+        case MessageReceived(said_at=moment) | DocumentReceived(said_at=moment):
+            return moment
+        case _:
+            return cause.envelope.recorded_at
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

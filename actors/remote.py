@@ -1,0 +1,115 @@
+"""Ways from one actor to another: found by name, errors made ours.
+
+A name stays valid over restarts; while an actor restarts, calls to it are `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import structlog
+from ray.exceptions import RayActorError
+
+from actors.embedding import Vectors
+from actors.names import Agent
+from actors.queries import Query, SearchMemories, SearchOutcome
+from events.errors import MirixError, Unavailable
+
+NAMESPACE = "mirix"
+EMBEDDER = "embedder"
+
+log = structlog.get_logger(__name__)
+
+
+def agent_name(shard: int, agent: Agent) -> str:
+    """Return the name of an agent's actor in the namespace."""
+    return f"agent-{shard}-{agent}"
+
+
+class SharedEmbedding:
+    """The embedder actor behind the port."""
+
+    def __init__(self, model_id: str) -> None:
+        self._model_id = model_id
+        self._actor: Any = None
+
+    @property
+    def model_id(self) -> str:
+        """Names the model."""
+        return self._model_id
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector a text.
+
+        Raises:
+            Unavailable: the embedder is restarting.
+        """
+        if self._actor is None:
+            self._actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
+        try:
+            vectors: Vectors = await self._actor.embed.remote(list(texts))
+        except RayActorError as error:
+            raise Unavailable("the embedder is restarting; try again") from error
+        return vectors
+
+
+class RemoteRecall:
+    """The search agent's actor behind the port."""
+
+    def __init__(self, shard: int) -> None:
+        self._directory = ActorDirectory()
+        self._shard = shard
+
+    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
+        """Search one user's memory."""
+        outcome: SearchOutcome = await self._directory.ask(
+            self._shard, "search", request, min_position, 30.0
+        )
+        return outcome
+
+
+class ActorDirectory:
+    """Finds the agents' actors by name and asks them."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, Any] = {}
+
+    async def ask(
+        self, shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float
+    ) -> Any:
+        """Put a query to an agent.
+
+        Raises:
+            Unavailable: the agent is restarting, or did not answer in time.
+            MirixError: whatever the agent answers with.
+        """
+        try:
+            handle = self._handle(agent_name(shard, agent))
+            async with asyncio.timeout(timeout_s + 1):
+                answer = await handle.ask.remote(query, min_position, timeout_s)
+        except (RayActorError, TimeoutError, ValueError) as error:
+            raise Unavailable(f"agent {agent} of shard {shard} is restarting; try again") from error
+        if isinstance(answer, MirixError):
+            raise answer
+        return answer
+
+    def _handle(self, name: str) -> Any:
+        if name not in self._handles:
+            self._handles[name] = ray.get_actor(name, namespace=NAMESPACE)
+        return self._handles[name]
+
+
+async def shared_model_id() -> str:
+    """Return the name of the model that the shared embedder runs, once it is up."""
+    while True:
+        try:
+            actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
+            model_id: str = await actor.model_id.remote()
+        except (ValueError, RayActorError) as error:
+            log.info("embedder_awaited", error=str(error))
+            await asyncio.sleep(0.5)
+        else:
+            return model_id

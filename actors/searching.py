@@ -1,0 +1,156 @@
+"""The search agent's answering half: question in, hits out, and the search itself on the record.
+
+One hop from the gateway: the question is embedded and the index asked in this process. What was
+asked and found is appended behind the answer (`SearchPerformed` is training data), through a
+bounded queue that makes searching wait when the log cannot keep up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from actors.embedding import Embedder
+from actors.queries import CountAll, FoundMemory, SearchMemories, SearchOutcome
+from actors.shell import Shell
+from events.catalogue import SearchHit, SearchPerformed
+from events.envelope import NewEvent
+from events.errors import KeyDestroyed, Unavailable
+from events.ids import random_id
+from events.journal import Journal
+from projections.retrieval.passage import Hit, SearchRequest
+from projections.retrieval_projection import RetrievalProjection
+
+#: Searches that may wait to be recorded.
+RECORDS_WAITING_MAX = 1000
+#: Searches recorded in one append.
+RECORDS_BATCH_MAX = 100
+#: A question longer than this is searched by its beginning.
+QUERY_CHARS_MAX = 4000
+
+log = structlog.get_logger(__name__)
+
+
+class Searcher:
+    """Searches the index that the search agent's shell keeps."""
+
+    def __init__(self, shell: Shell, journal: Journal, embedder: Embedder) -> None:
+        if not isinstance(shell.projection, RetrievalProjection):
+            raise TypeError(f"agent {shell.agent} holds no retrieval index")
+        self._shell = shell
+        self._index = shell.projection.index
+        self._journal = journal
+        self._embedder = embedder
+        # Beside the thread that owns the state: embedding must not hold up folding.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
+        self._records: asyncio.Queue[NewEvent] = asyncio.Queue(RECORDS_WAITING_MAX)
+
+    async def search(
+        self, request: SearchMemories, *, min_position: int = 0, timeout_s: float = 10
+    ) -> SearchOutcome:
+        """Search one user's memory, once the index has applied `min_position`.
+
+        Raises:
+            DeadlineExceeded: the index did not get there in `timeout_s` seconds.
+        """
+        if min_position:
+            await self._shell.wait_for(min_position, timeout_s)
+        query = request.query[:QUERY_CHARS_MAX]
+        vector = None
+        if request.method in ("hybrid", "embedding"):
+            bare = await self._shell.on_state(
+                lambda: self._index.bare_question(request.user, query)
+            )
+            vectors = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._embedder.embed, [bare]
+            )
+            vector = vectors[0]
+        wanted = SearchRequest(
+            user=request.user,
+            query=query,
+            vector=vector,
+            tiers=request.tiers or None,
+            limit=request.limit + len(request.exclude_ids),
+            method=request.method,
+            threshold=request.threshold,
+            tags=request.tags,
+            since=request.since,
+            until=request.until,
+            explain=request.explain,
+        )
+        position, hits = await self._shell.on_state(
+            lambda: (self._shell.applied, self._index.search(wanted))
+        )
+        found = [hit for hit in hits if hit.id not in request.exclude_ids][: request.limit]
+        outcome = SearchOutcome(
+            search_id=random_id("search"),
+            position=position,
+            results=tuple(_found(hit) for hit in found),
+        )
+        await self._records.put(_record(request, outcome))
+        return outcome
+
+    async def count(self, query: CountAll) -> dict[str, int]:
+        """Return how many passages the index holds, of one user or of all."""
+        return await self._shell.on_state(lambda: {"passages": self._index.size(query.user)})
+
+    async def run(self) -> None:
+        """Append what was searched, until cancelled."""
+        while True:
+            batch = [await self._records.get()]
+            while len(batch) < RECORDS_BATCH_MAX and not self._records.empty():
+                batch.append(self._records.get_nowait())
+            await self._append(batch)
+
+    async def _append(self, batch: list[NewEvent]) -> None:
+        wait_s = 0.2
+        while batch:
+            try:
+                await self._journal.append(batch)
+                return
+            except Unavailable as error:
+                log.warning("search_record_waits", error=error.message)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, 5.0)
+            except KeyDestroyed:
+                keys = self._journal.codec.keys
+                for user in {event.user for event in batch}:
+                    keys.forget(user)
+                batch = [event for event in batch if not keys.is_erased(event.user)]
+
+
+def _found(hit: Hit) -> FoundMemory:
+    return FoundMemory(
+        id=hit.id,
+        tier=hit.tier,
+        text=hit.text,
+        score=hit.score,
+        speaker=hit.speaker,
+        conversation=hit.conversation,
+        occurred_at=hit.occurred_at,
+        recorded_at=hit.recorded_at,
+        message_ids=hit.message_ids,
+        external_ids=hit.external_ids,
+        signals=hit.signals,
+    )
+
+
+def _record(request: SearchMemories, outcome: SearchOutcome) -> NewEvent:
+    return NewEvent(
+        event_id=outcome.search_id,
+        payload=SearchPerformed(
+            search_id=outcome.search_id,
+            query=request.query[:QUERY_CHARS_MAX],
+            method=request.method,
+            tiers=request.tiers,
+            hits=tuple(
+                SearchHit(id=hit.id, tier=hit.tier, score=hit.score) for hit in outcome.results
+            ),
+        ),
+        tenant=request.tenant,
+        user=request.user,
+        correlation_id=outcome.search_id,
+        producer="search",
+    )

@@ -1,0 +1,37 @@
+"""What the operator sets about the agents; composed in `cluster.settings`, never read from here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from events.connection import LogSettings
+from events.errors import Misconfigured
+
+
+class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where log, keys, snapshots and models are, and how the agents work; times in seconds."""
+
+    log: LogSettings
+    keys_file: Path
+    master_key_file: Path
+    snapshots_dir: Path
+    models_dir: Path
+    embedder_precision: Literal["int8", "fp32"] = "int8"
+    embedder_threads: int = 1
+    snapshot_every_events: int = 20_000
+    retry_wait_s: float = 0.2
+    start_timeout_s: float = 120.0
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        """Refuse values that no agent can work with.
+
+        Raises:
+            Misconfigured: a count or a time that is not positive.
+        """
+        for name in ("embedder_threads", "snapshot_every_events", "retry_wait_s"):
+            if getattr(self, name) <= 0:
+                raise Misconfigured(f"{name} must be greater than 0, not {getattr(self, name)}")

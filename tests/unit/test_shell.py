@@ -1,0 +1,255 @@
+"""The shell: every cause handled once, whatever ends it, in whatever batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from actors.answerer import Answerer
+from actors.commit import Committer, own_user
+from actors.deciders.base import Stateless
+from actors.effects import Append, Effect, Keep, memory_id
+from actors.embedding import HashEmbedder, Vectors
+from actors.execution import Execution, Plan, Step
+from actors.names import Agent
+from actors.queries import SearchMemories, SearchOutcome
+from actors.shell import Shell
+from actors.tools import LocalTools
+from events.catalogue import (
+    CauseHandled,
+    EventParked,
+    MemoryForgotten,
+    MemorySuperseded,
+    MessageReceived,
+)
+from events.clock import FixedClock
+from events.codec import Codec
+from events.envelope import Event
+from events.errors import DeadlineExceeded, VersionConflict
+from events.journal import Journal
+from events.memory import MemoryDraft, SemanticContent
+from events.memory_keystore import MemoryKeyStore
+from events.memory_log import MemoryLog
+from events.sealing import KeyRing
+from events.signals import MemorySignals
+from projections.base import state_hash
+from projections.rebuild import rebuild
+from projections.snapshots import NoSnapshots
+from projections.tiers import Shelf, TierProjection, evolve
+from tests.unit.builders import new_message
+
+AGENT: Agent = "semantic_memory"
+
+
+class LatestWordDecider(Stateless):
+    """Keeps each message and supersedes the one before: each decision rests on the last."""
+
+    agent: Agent = AGENT
+    causes = frozenset({MessageReceived.__name__})
+
+    def __init__(self) -> None:
+        self.projection = TierProjection("semantic")
+        self._ahead: dict[str, Shelf] = {}
+
+    def decide(self, event: Event) -> list[Effect]:
+        assert isinstance(event.payload, MessageReceived)
+        if event.payload.content == "poison":
+            raise ValueError("this cannot be decided")
+        shelf = self._ahead.get(event.user) or self.projection.shelf(event.user)
+        id_ = memory_id(self.agent, event, 0)
+        content = SemanticContent(name="word", summary=event.payload.content)
+        effects: list[Effect] = [Keep(draft=MemoryDraft(id=id_, content=content, key="word"))]
+        before = shelf.about("word")
+        if before is not None:
+            ended = MemorySuperseded(
+                tier="semantic",
+                memory_id=before.id,
+                superseded_by=id_,
+                valid_to=event.payload.said_at,
+            )
+            effects.append(Append(payload=ended))
+        return effects
+
+    def conclude(self, event: Event) -> None:
+        if event.user not in self._ahead:
+            self._ahead[event.user] = self.projection.shelf(event.user).layered()
+        evolve(self._ahead[event.user], event)
+
+    def settle(self) -> None:
+        self._ahead = {}
+
+
+class Embedding:
+    """The hash embedder behind the asynchronous port."""
+
+    model_id = "hash"
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        return HashEmbedder().embed(texts)
+
+
+class NothingFound:
+    """A search agent that knows nothing."""
+
+    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
+        return SearchOutcome(search_id="s", position=min_position, results=())
+
+
+def new_journal() -> Journal:
+    return Journal(MemoryLog(), Codec(KeyRing(MemoryKeyStore())), FixedClock())
+
+
+def new_execution() -> Execution:
+    recall = NothingFound()
+    return Execution(
+        embedding=Embedding(),
+        answerer=Answerer(recall, MemorySignals(), 0),
+        tools=LocalTools(recall, FixedClock()),
+        retry_wait_s=0.001,
+    )
+
+
+def new_shell(journal: Journal) -> Shell:
+    return Shell(
+        decider=LatestWordDecider(),
+        journal=journal,
+        signals=MemorySignals(),
+        snapshots=NoSnapshots(),
+        execution=new_execution(),
+        snapshot_every_events=1000,
+        retry_wait_s=0.001,
+    )
+
+
+@asynccontextmanager
+async def running(shell: Shell) -> AsyncIterator[Shell]:
+    task = asyncio.create_task(shell.run())
+    try:
+        yield shell
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def say(journal: Journal, *words: str, start: int = 1) -> int:
+    positions = [
+        (await journal.append([new_message(word, number)]))[0]
+        for number, word in enumerate(words, start)
+    ]
+    return positions[-1]
+
+
+async def events_of(journal: Journal, kind: str) -> list[Event]:
+    return [event async for event in journal.read(kinds=frozenset({kind}))]
+
+
+async def chain(journal: Journal) -> list[str]:
+    """Return which words the log says were superseded, in order."""
+    recorded = {
+        event.payload.memory.id: event.payload.memory.content.summary  # type: ignore[attr-defined]
+        for event in await events_of(journal, "MemoryRecorded")
+    }
+    return [
+        recorded[event.payload.memory_id]  # type: ignore[attr-defined]
+        for event in await events_of(journal, "MemorySuperseded")
+    ]
+
+
+WORDS = [f"word {number}" for number in range(40)]
+
+
+async def test_each_conclusion_rests_on_the_one_before_it_whatever_the_batches() -> None:
+    """All at once or one by one: the same causes in the same order give the same conclusions."""
+    at_once, one_by_one = new_journal(), new_journal()
+    end = await say(at_once, *WORDS)
+    async with running(new_shell(at_once)) as shell:
+        await shell.wait_for(end, 10)
+    async with running(new_shell(one_by_one)) as shell:
+        for number, word in enumerate(WORDS, 1):
+            await shell.wait_for(await say(one_by_one, word, start=number), 10)
+    assert await chain(at_once) == await chain(one_by_one) == WORDS[:-1]
+
+
+async def test_every_effect_is_in_the_log_once_when_the_shell_is_ended_again_and_again() -> None:
+    """Ended at any moment and started anew, an agent concludes everything once."""
+    journal = new_journal()
+    end = 0
+    for part in range(8):
+        words = WORDS[part * 5 : part * 5 + 5]
+        end = await say(journal, *words, start=part * 5 + 1)
+        async with running(new_shell(journal)):
+            for _ in range(part * 3):
+                await asyncio.sleep(0)
+    async with running(new_shell(journal)) as shell:
+        await shell.wait_for(end, 10)
+    recorded = await events_of(journal, "MemoryRecorded")
+    assert len(recorded) == len({event.id for event in recorded}) == len(WORDS)
+    assert await chain(journal) == WORDS[:-1]
+
+
+async def test_the_state_equals_one_rebuilt_from_the_log() -> None:
+    """Live state and rebuilt state have one hash at one position."""
+    journal = new_journal()
+    end = await say(journal, *WORDS)
+    async with running(new_shell(journal)) as shell:
+        await shell.wait_for(end, 10)
+        live = await shell.state()
+    fresh = TierProjection("semantic")
+    await rebuild(fresh, journal, live.position)
+    assert live.state_hash == state_hash(fresh)
+
+
+async def test_a_poison_cause_is_parked_and_the_others_go_on() -> None:
+    """A cause that cannot be decided leaves a note of its error, and nothing else."""
+    journal = new_journal()
+    end = await say(journal, "one", "poison", "two")
+    async with running(new_shell(journal)) as shell:
+        await shell.wait_for(end, 10)
+    (parked,) = await events_of(journal, "EventParked")
+    assert isinstance(parked.payload, EventParked)
+    assert (parked.payload.error, parked.payload.position) == ("ValueError", 2)
+    assert len(await events_of(journal, "MemoryRecorded")) == 2
+
+
+async def test_a_second_instance_cannot_write_when_the_first_has() -> None:
+    """An agent that was thought dead meets a conflict instead of writing twice."""
+    journal = new_journal()
+    await say(journal, "one", "two")
+    causes = await events_of(journal, "MessageReceived")
+    committers = [Committer(AGENT, journal, new_execution(), 0.001) for _ in range(2)]
+    for committer in committers:
+        assert await committer.last_handled() == 0
+    await committers[0].commit([noted(causes[0])], 1)
+    with pytest.raises(VersionConflict):
+        await committers[1].commit([noted(causes[0]), noted(causes[1])], 2)
+
+
+def noted(cause: Event) -> Plan:
+    plan = Plan(cause)
+    payload = MemoryForgotten(tier="semantic", memory_id="m")
+    plan.steps = [Step(Append(payload=payload), [payload])]
+    return plan
+
+
+async def test_a_marker_closes_each_batch_of_conclusions() -> None:
+    """The last thing that an agent writes says through where it has handled."""
+    journal = new_journal()
+    end = await say(journal, "one", "two")
+    async with running(new_shell(journal)) as shell:
+        await shell.wait_for(end, 10)
+    marker = await journal.last_of(CauseHandled.__name__, own_user(AGENT))
+    assert marker is not None
+    assert marker.position == await journal.last_position()
+    assert isinstance(marker.payload, CauseHandled)
+    assert marker.payload.through >= end
+
+
+async def test_waiting_fails_clearly_when_the_position_is_not_reached() -> None:
+    """A reader that waits too long is told where the agent is."""
+    shell = new_shell(new_journal())
+    async with running(shell):
+        with pytest.raises(DeadlineExceeded, match="not yet at 99"):
+            await shell.wait_for(99, 0.01)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.answerer import Answerer
 from actors.deciders.table import decider_of
@@ -13,7 +13,6 @@ from actors.names import Agent
 from actors.ports import EmbeddingService, Recall
 from actors.queries import CountAll, GetState, Query, SearchMemories
 from actors.readers import read
-from actors.searching import Searcher
 from actors.shell import Shell
 from actors.tools import LocalTools
 from events.clock import system_clock
@@ -21,6 +20,9 @@ from events.errors import CommandRejected
 from events.journal import Journal
 from events.signals import Signals
 from projections.snapshots import SnapshotStore
+
+if TYPE_CHECKING:
+    from actors.searching import Searcher
 
 
 class AgentProcess:
@@ -59,6 +61,8 @@ class AgentProcess:
         if agent == "search":
             if embedder is None:
                 raise TypeError("the search agent needs an embedder for questions")
+            from actors.searching import Searcher  # with its index; one agent of nine needs it
+
             self.searcher = Searcher(self.shell, journal, embedder)
 
     async def run(self) -> None:

@@ -15,7 +15,7 @@ from events.memory import Value
 MODEL = "extractive"
 QUOTES_MAX = 3
 #: A hit is quoted when it scores at least this share of the best one.
-QUOTED_SHARE_MIN = 0.6
+QUOTED_SHARE_MIN = 0.75
 QUOTE_CHARS_MAX = 400
 
 _PHRASES = {
@@ -74,11 +74,18 @@ def _worth_quoting(question: str, hits: Sequence[FoundMemory]) -> list[FoundMemo
     for hit in hits:
         if len(quoted) == QUOTES_MAX or (quoted and hit.score < QUOTED_SHARE_MIN * quoted[0].score):
             break
-        if sources.intersection(hit.message_ids) or _folded(hit.text) == asked:
+        if sources.intersection(hit.message_ids) or not _tells(hit, asked):
             continue
         sources.update(hit.message_ids)
         quoted.append(hit)
     return quoted
+
+
+def _tells(hit: FoundMemory, asked: str) -> bool:
+    """Whether a hit can be an answer: not the same question again, nor another one."""
+    text = hit.text.rstrip()
+    is_question = hit.tier == "conversation" and text.endswith(("?", "？"))
+    return _folded(text) != asked and not is_question
 
 
 def _quote(hit: FoundMemory, number: int, phrases: dict[str, str]) -> str:

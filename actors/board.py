@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from actors.names import AGENTS
+from actors.names import AGENTS, Agent
 from actors.progress import HEARTBEAT_S, AgentStatus, Progress, decode_progress
 from events.errors import DeadlineExceeded
 from events.signals import Signals
@@ -76,7 +76,7 @@ class ProgressBoard:
             self._status(shard, agent) for shard in range(self._shards) for agent in AGENTS
         )
 
-    def _status(self, shard: int, agent: str) -> AgentStatus:
+    def _status(self, shard: int, agent: Agent) -> AgentStatus:
         heard = self._heard.get((shard, agent))
         if heard is None:
             return AgentStatus(shard=shard, agent=agent, through=0, alive=False)

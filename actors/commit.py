@@ -46,6 +46,8 @@ class Committer:
         self._log = structlog.get_logger(__name__).bind(agent=agent)
         #: Position of the last own event in the log, which is always a marker.
         self.marker = 0
+        #: Own events that a power cut left without the marker of their batch.
+        self._torn: frozenset[str] = frozenset()
         self.parked = 0
 
     async def last_handled(self) -> int:
@@ -56,6 +58,21 @@ class Committer:
         assert isinstance(event.payload, CauseHandled)  # asked for by its kind
         self.marker = event.position
         return event.payload.through
+
+    async def find_torn(self, after: int, until: int) -> None:
+        """Find what is left of a batch whose commit a power cut interrupted.
+
+        Such a batch was never acknowledged; its beginning may be in the log. Its causes are decided
+        again and give the same ids: what is there already is then not appended a second time,
+        however long ago it was.
+        """
+        self._torn = frozenset(
+            [
+                event.id
+                async for event in self._journal.read(after, until)
+                if event.envelope.producer == self._agent and event.envelope.causation_id
+            ]
+        )
 
     async def commit(self, plans: Sequence[Plan], through: int) -> None:
         """Run the effects of `plans` and append what came of them; then `through` is handled.
@@ -109,7 +126,12 @@ class Committer:
         return keys.is_erased(user)
 
     def _batch(self, plans: Sequence[Plan], through: int) -> list[NewEvent]:
-        events = [event for plan in plans for event in self._events_of(plan)]
+        events = [
+            event
+            for plan in plans
+            for event in self._events_of(plan)
+            if event.event_id not in self._torn
+        ]
         marker = NewEvent(
             event_id=derived_id("evt", self._agent, "handled", self.marker, through),
             payload=CauseHandled(agent=self._agent, through=through),

@@ -7,11 +7,14 @@ from typing import Any
 import ray
 import structlog
 
-from actors.host import AgentActor, EmbedderActor, build_embedder
+from actors.host import AgentActor, EmbedderActor
 from actors.names import AGENTS
 from actors.remote import EMBEDDER, NAMESPACE, agent_name
 from actors.settings import ActorSettings
 from events.errors import Misconfigured
+
+#: Calls to one actor at a time; waiting for a position holds one.
+CONCURRENCY_MAX = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +30,11 @@ def start_agents(settings: ActorSettings) -> None:
     Raises:
         Misconfigured: they did not come up in `start_timeout_s`.
     """
-    # Built here once, so that two processes do not build it at the same time.
-    build_embedder(settings)
     options: dict[str, Any] = {
         "namespace": NAMESPACE,
         "lifetime": "detached",
         "get_if_exists": True,
+        "max_concurrency": CONCURRENCY_MAX,
     }
     handles = [_remote(EmbedderActor).options(name=EMBEDDER, **options).remote(settings)]
     handles += [

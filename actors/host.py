@@ -18,28 +18,25 @@ import ray
 import structlog
 
 from actors.agent import AgentProcess
-from actors.embedding import Vectors
+from actors.connecting import connected
+from actors.embedding import Embedder, Vectors
 from actors.logs import configure_logs
 from actors.names import Agent
-from actors.onnx_embedder import OnnxEmbedder
 from actors.queries import Query
 from actors.remote import RemoteRecall, SharedEmbedding, shared_model_id
 from actors.settings import ActorSettings
 from events.codec import Codec
-from events.connection import connect
-from events.errors import MirixError, Unavailable
+from events.errors import MirixError
 from events.journal import Journal
 from events.sealing import KeyRing
 from events.sqlite_keystore import SqliteKeyStore
 from projections.snapshots import SnapshotDirectory
 
-#: Calls to one actor at a time; waiting for a position holds one.
-CONCURRENCY_MAX = 1000
 
 log = structlog.get_logger(__name__)
 
 
-@ray.remote(num_cpus=0, max_restarts=-1, max_concurrency=64)
+@ray.remote(num_cpus=0, max_restarts=-1)
 class EmbedderActor:
     """One model for all agents of a machine: they send their texts in batches."""
 
@@ -59,11 +56,14 @@ class EmbedderActor:
         return await loop.run_in_executor(self._thread, self._embedder.embed, texts)
 
 
-@ray.remote(num_cpus=0, max_restarts=-1, max_concurrency=CONCURRENCY_MAX)
+@ray.remote(num_cpus=0, max_restarts=-1)
 class AgentActor:
     """Hosts one agent of one shard."""
 
-    async def __init__(self, settings: ActorSettings, shard: int, agent: Agent) -> None:
+    # Ray awaits it in the actor's own event loop, where the work is to run.
+    async def __init__(  # type: ignore[misc]  # mypy knows no asynchronous constructors
+        self, settings: ActorSettings, shard: int, agent: Agent
+    ) -> None:
         configure_logs(settings.log_level, agent=agent, shard=shard)
         self._settings = settings
         self._shard = shard
@@ -77,21 +77,20 @@ class AgentActor:
     async def _run(self) -> None:
         settings = self._settings
         async with AsyncExitStack() as stack:
-            connection = await _connected(stack, settings)
+            connection = await connected(stack, settings)
             keys = KeyRing(SqliteKeyStore(settings.keys_file, settings.master_key_file))
             journal = Journal(connection.log(self._shard), Codec(keys))
-            # Building the model takes a second; the event loop must go on meanwhile.
-            embedder = (
-                await asyncio.to_thread(build_embedder, settings)
-                if self._agent == "search"
-                else None
-            )
+            # The shared embedder comes first: it builds the model, which the search agent then loads.
+            model_id = await shared_model_id()
+            embedder = None
+            if self._agent == "search":
+                embedder = await asyncio.to_thread(build_embedder, settings)
             self._process = AgentProcess(
                 self._agent,
                 journal=journal,
                 signals=connection.signals,
                 snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
-                embedding=SharedEmbedding(await shared_model_id()),
+                embedding=SharedEmbedding(model_id),
                 recall=RemoteRecall(self._shard),
                 embedder=embedder,
                 snapshot_every_events=settings.snapshot_every_events,
@@ -137,18 +136,10 @@ class AgentActor:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def _connected(stack: AsyncExitStack, settings: ActorSettings) -> Any:
-    """Connect to the log, however long it takes to come back."""
-    while True:
-        try:
-            return await stack.enter_async_context(connect(settings.log))
-        except Unavailable as error:
-            log.warning("log_awaited", error=error.message)
-            await asyncio.sleep(settings.retry_wait_s)
-
-
-def build_embedder(settings: ActorSettings) -> OnnxEmbedder:
+def build_embedder(settings: ActorSettings) -> Embedder:
     """Load the local model; the first time it is built."""
+    from actors.onnx_embedder import OnnxEmbedder  # two of the processes need it, eight do not
+
     return OnnxEmbedder(
         settings.models_dir,
         threads=settings.embedder_threads,

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.names import Agent
 from events.catalogue import Citation, Usage
 from events.memory import Value
 
@@ -52,7 +53,7 @@ class AgentStatus(Value, frozen=True, kw_only=True):
     """An agent of a shard, as the gateway sees it. `alive` says that it was heard of lately."""
 
     shard: int
-    agent: str
+    agent: Agent
     through: int
     alive: bool
     pid: int = 0

@@ -62,9 +62,7 @@ async def compare(
     found = []
     for agent, state in live:
         fresh = empty_projection(agent, journal)
-        count = await rebuild(
-            fresh, journal, state.position, partial(progress, agent)
-        )
+        count = await rebuild(fresh, journal, state.position, partial(progress, agent))
         found.append(
             Comparison(
                 shard=journal.shard,

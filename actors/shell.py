@@ -178,6 +178,7 @@ class Shell:
                 aside += await self._in_owner(partial(self._replay, part))
                 part = []
         aside += await self._in_owner(partial(self._replay, part))
+        await self._committer.find_torn(position, end)
         plans = await self._in_owner(lambda: self._decide(aside))
         await self._committer.commit(plans, position)
         self._applied = self._handled = position

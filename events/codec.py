@@ -112,19 +112,22 @@ class Codec:
             body = _body_decoder.decode(record.body)
             if body.format_version != FORMAT_VERSION:
                 raise _corrupt(record, f"body format {body.format_version} is not known here")
+            # Nothing inside is decoded, let alone believed, before it is known to be authentic.
+            payload_bytes = self._authentic(record, body)
             envelope = _envelope_decoder.decode(body.envelope)
             if envelope.type != record.kind or envelope.user != record.user:
                 raise _corrupt(record, "the envelope belongs under another subject")
-            payload = self._typed(record, envelope, self._authentic(envelope, body))
-        except msgspec.MsgspecError as error:
+            payload = self._typed(record, envelope, payload_bytes)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise _corrupt(record, f"the bytes are not an event ({error})") from error
         except SealBroken as error:
             raise _corrupt(record, error.message) from error
         return Event(envelope=envelope, payload=payload, position=record.position)
 
-    def _authentic(self, envelope: Envelope, body: _Body) -> bytes:
-        if envelope.sealed:
-            return self.keys.open(envelope.user, body.payload, body.envelope)
+    def _authentic(self, record: Record, body: _Body) -> bytes:
+        """Return the payload in clear; a body without a guard is a sealed one."""
+        if not body.guard:
+            return self.keys.open(record.user, body.payload, body.envelope)
         if self.keys.checksum(body.envelope, body.payload) != body.guard:
             raise SealBroken("the checksum does not fit envelope and payload")
         return body.payload

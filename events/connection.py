@@ -59,11 +59,10 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Connection:
     """What one connection gives: `log(shard)` and `signals`."""
 
-    def __init__(self, client: Client, settings: LogSettings) -> None:
+    def __init__(self, api: JetStreamApi, settings: LogSettings) -> None:
         self.settings = settings
-        self.signals = NatsSignals(client, settings.request_deadline_s)
-        self._client = client
-        api = JetStreamApi(client, settings.request_deadline_s)
+        self.signals = NatsSignals(api.client, settings.request_deadline_s)
+        self._client = api.client
         # One object a shard: appends are grouped per object.
         self._logs = [
             JetStreamLog(api, shard, settings.append_deadline_s) for shard in range(settings.shards)
@@ -128,12 +127,16 @@ async def _close(client: Client) -> None:
         _log.warning("connection_closed_unflushed", error=repr(error))
 
 
-async def _open(settings: LogSettings) -> Client:
+async def _open(settings: LogSettings) -> JetStreamApi:
+    client = Client()
+    api = JetStreamApi(client, settings.request_deadline_s)
+
     async def closed() -> None:
         _log.info("connection_closed", url=settings.url)
 
     async def disconnected() -> None:
         _log.warning("connection_lost", url=settings.url)
+        api.connection_lost()
 
     async def reconnected() -> None:
         _log.info("connection_restored", url=settings.url)
@@ -141,7 +144,6 @@ async def _open(settings: LogSettings) -> Client:
     async def failed(error: Exception) -> None:
         _log.warning("connection_failed", url=settings.url, error=repr(error))
 
-    client = Client()
     opening = client.connect(
         servers=settings.url.split(","),
         name="mirix",
@@ -168,4 +170,4 @@ async def _open(settings: LogSettings) -> Client:
             f"no JetStream server answers at {settings.url} ({type(error).__name__}: {error}); "
             "start it, or correct the address or the credentials"
         ) from error
-    return client
+    return api

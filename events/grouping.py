@@ -5,7 +5,8 @@ A durable commit costs one fsync, whatever it holds. Rules:
   never split, so it stays atomic.
 - An id that two appends share is committed once; both are told its position.
 - When a group is refused, each of its appends is committed alone, so that one bad append fails
-  nobody else. When the log is away the whole group is told: trying each alone would not help.
+  nobody else. When the log is away or corrupt the whole group is told: trying each alone would
+  not help.
 - What waits is bounded; beyond it an append is refused at once.
 """
 
@@ -16,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from events.errors import Unavailable
+from events.errors import CorruptLog, Unavailable
 from events.log import BATCH_MESSAGES_MAX, NewRecord
 
 GROUP_BYTES_MAX = 8 * 1024 * 1024
@@ -87,6 +88,9 @@ class GroupCommitter:
         try:
             while group := self._next_group():
                 await self._commit_group(group)
+                # Those just answered often append again at once: one turn of the event loop lets
+                # them into the next group, which would else go out without them, and they after it.
+                await asyncio.sleep(0)
         finally:
             # Reached with work left only when this task is cancelled: nobody may wait for ever.
             for _, answer in (*group, *self._waiting):
@@ -116,7 +120,7 @@ class GroupCommitter:
     async def _commit_group(self, group: Sequence[_Append]) -> None:
         try:
             position_of = await self._commit_distinct(group)
-        except Unavailable as error:
+        except (Unavailable, CorruptLog) as error:
             for _, answer in group:
                 _fail(answer, error)
         except Exception as error:

@@ -6,6 +6,8 @@ reply of the server is one typed decode away.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -86,6 +88,13 @@ class JetStreamApi:
     def __init__(self, client: Client, deadline_s: float) -> None:
         self.client = client
         self.deadline_s = deadline_s
+        #: Called when the connection is lost: who waits for an answer need not wait on.
+        self.on_lost: set[Callable[[], object]] = set()
+
+    def connection_lost(self) -> None:
+        """Tell all who wait for the server that its answer will not come."""
+        for interrupt in tuple(self.on_lost):
+            interrupt()
 
     async def request(
         self, subject: str, body: bytes = b"", headers: dict[str, str] | None = None
@@ -98,14 +107,23 @@ class JetStreamApi:
         if not self.client.is_connected:
             # The client would buffer and send it after a reconnect, when nobody waits any more.
             raise Unavailable(f"no connection to the log's server; {subject} was not sent")
+        asking = asyncio.ensure_future(
+            self.client.request(subject, body, timeout=self.deadline_s, headers=headers)
+        )
+        self.on_lost.add(asking.cancel)
         try:
-            return await self.client.request(
-                subject, body, timeout=self.deadline_s, headers=headers
-            )
+            return await asking
         except nats.errors.Error as error:
             raise Unavailable(
                 f"the log's server did not answer {subject} ({type(error).__name__}); retry"
             ) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise Unavailable(f"the connection was lost before {subject} was answered") from error
+        finally:
+            self.on_lost.discard(asking.cancel)
 
     async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> Ack:
         """Publish with a reply and return the acknowledgement.

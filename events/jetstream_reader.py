@@ -81,6 +81,7 @@ class PullReader:
             Unavailable: the server is away.
             CorruptLog: the stream ends before the position to read after, or has holes.
         """
+        self._api.on_lost.add(self._interrupt)
         state = await self._api.stream_state(self._stream)
         if state.last_seq < self._after:
             raise CorruptLog(
@@ -127,12 +128,17 @@ class PullReader:
 
     async def close(self) -> None:
         """Stop listening and let the server drop the consumer."""
+        self._api.on_lost.discard(self._interrupt)
         if self._subscription is None or self._api.client.is_closed:
             return
         # What cannot be told to the server now, its own inactivity threshold does later.
         with contextlib.suppress(nats.errors.Error, Unavailable):
             await self._subscription.unsubscribe()
             await self._api.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{self._name}", b"", None)
+
+    def _interrupt(self) -> None:
+        self._lost = self._lost or "the connection was lost"
+        self._arrived.set()
 
     async def _wait(self) -> None:
         self._arrived.clear()
@@ -164,6 +170,16 @@ class PullReader:
 
     async def _receive(self, message: Msg) -> None:
         self._heard_at = self._loop.time()
+        try:
+            self._take_in(message)
+        except Exception as error:
+            # The client library would log it and go on without this message: end this reader.
+            self._lost = f"a message could not be taken in ({error!r})"
+            raise
+        finally:
+            self._arrived.set()
+
+    def _take_in(self, message: Msg) -> None:
         if not message.reply:
             self._receive_status(message)
             return
@@ -179,7 +195,6 @@ class PullReader:
             record = Record(position=int(tokens[5]), kind=kind, user=user, body=message.data)
             self._buffer.append((record, int(tokens[8])))
             self._wanted -= 1
-        self._arrived.set()
 
     def _receive_status(self, message: Msg) -> None:
         headers = message.headers or {}
@@ -192,7 +207,6 @@ class PullReader:
         self._wanted = 0
         if status not in ("404", "408") and "MaxBytes" not in description:
             self._lost = f"{status} {description}"
-        self._arrived.set()
 
 
 async def follow_stream(

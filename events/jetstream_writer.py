@@ -4,6 +4,10 @@ JetStream's rules (ADR-50 "atomic batch publishing"; measured on 2.15):
 - A batch is stored whole or not at all; only its last message, the commit, is acknowledged.
 - One message id that the stream knows refuses the whole batch (10201). So a batch that is sent
   again because its acknowledgement was lost is refused although it is stored.
+- A power cut in the middle of a commit can leave the first records of a batch that was never
+  acknowledged (seen by cutting a block file inside a batch: the server keeps what is before the
+  cut). What is left is always a beginning. So a record that says that something is complete comes
+  last in its batch, and appending the same batch again adds the rest.
 - For a single message, a known id is recognised *after* an expected sequence is compared but
   *before* an expected last message id is. So a message that expects an impossible last id is a
   question without side effects: the answer is the position of the first one under its id, or
@@ -46,6 +50,7 @@ class JetStreamWriter:
         self._probes = asyncio.Semaphore(_PROBES_MAX)
         #: The highest position that was acknowledged or seen: the log never ends below it.
         self.highest = 0
+        self._corruption: CorruptLog | None = None
 
     async def write(
         self, records: Sequence[NewRecord], expected: Expected | None = None
@@ -62,6 +67,9 @@ class JetStreamWriter:
         give_up_at = loop.time() + self._deadline_s
         wait_s = _RETRY_FIRST_S
         while True:
+            if self._corruption is not None:
+                # What is appended now would be acknowledged at a position that was another's.
+                raise self._corruption
             try:
                 return await self._write_once(records, expected)
             except Unavailable:
@@ -137,10 +145,11 @@ class JetStreamWriter:
             return (ack.seq,)
         first = ack.seq - count + 1
         if first <= floor:
-            raise CorruptLog(
+            self._corruption = CorruptLog(
                 f"stream {self._stream} gave out position {first} again after {floor}; it lost "
-                "records: restore it from a backup"
+                "records: restore it from a backup, then restart"
             )
+            raise self._corruption
         self.highest = max(self.highest, ack.seq)
         return tuple(range(first, ack.seq + 1))
 

@@ -149,7 +149,17 @@ def readable_text(content: Content) -> str:
 
 
 def passages(content: Content) -> tuple[str, ...]:
-    """Return the texts under which a memory is found; one vector belongs to each."""
-    if isinstance(content, ResourceContent) and content.chunks:
-        return (readable_text(content), *content.chunks)
-    return (readable_text(content),)
+    """Return the texts under which a memory is found; one vector belongs to each.
+
+    Details that only repeat the summary in its surroundings are left out: the words around it can
+    be found as the message that they are, and would blur what this memory is about.
+    """
+    match content:
+        case ResourceContent(chunks=chunks) if chunks:
+            return (readable_text(content), *chunks)
+        case EpisodicContent(summary=summary, details=details) if summary in details:
+            return (summary,)
+        case SemanticContent(name=name, summary=summary, details=details) if summary in details:
+            return (summary,) if name in summary else (f"{name}\n{summary}",)
+        case _:
+            return (readable_text(content),)

@@ -27,15 +27,9 @@ class MemoryLog:
         """Append all records or none and return their positions, as the port says."""
         self._check_open()
         check_bounds(records)
-        if expected is not None and any(r.record_id not in self._position_of for r in records):
-            subject = (token(expected.kind), token(expected.user))
-            last = self._last_of.get(subject, 0)
-            if last != expected.position:
-                raise VersionConflict(
-                    f"the last {expected.kind} of {expected.user} is at position {last}, not "
-                    f"{expected.position}; read again and retry"
-                )
         async with self._grown:
+            if any(record.record_id not in self._position_of for record in records):
+                self._check(expected)
             positions = tuple(self._add(record) for record in records)
             self._grown.notify_all()
         return positions
@@ -90,6 +84,20 @@ class MemoryLog:
         self._closed = True
         async with self._grown:
             self._grown.notify_all()
+
+    def forget_ids(self) -> None:
+        """Recognise no earlier record by its id any more, as when the window has passed."""
+        self._position_of.clear()
+
+    def _check(self, expected: Expected | None) -> None:
+        if expected is None:
+            return
+        last = self._last_of.get((token(expected.kind), token(expected.user)), 0)
+        if last != expected.position:
+            raise VersionConflict(
+                f"the last {expected.kind} of {expected.user} is at position {last}, not "
+                f"{expected.position}; read again and retry"
+            )
 
     def _add(self, new: NewRecord) -> int:
         known = self._position_of.get(new.record_id)

@@ -15,6 +15,7 @@ lasts, as the event loop's does.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import secrets
@@ -35,6 +36,7 @@ _MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 _POLL_S = 0.05
 _HEALTH_S_MAX = 5.0
 _STOP_S_MAX = 10.0
+_LOCK_S_MAX = 2.0
 _RESTART_FIRST_S = 0.2
 _RESTART_MAX_S = 10.0
 #: A server that lived this long had a good start: its next death is answered at once again.
@@ -87,6 +89,7 @@ class NatsServer:
         self._monitor_port = monitor_port or _free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._lock: int | None = None
 
     @property
     def store(self) -> Path:
@@ -114,13 +117,19 @@ class NatsServer:
 
         Raises:
             Misconfigured: the binary is not installed.
-            Unavailable: the server ended or was not ready in time; its log file says why.
+            Unavailable: another server runs on the directory, or this one ended or was not
+                ready in time (its log file says why).
         """
         assert self.pid is None, "the server runs already"
         self._stopping = False
-        await self._launch()
+        try:
+            await self._launch()
+        except BaseException:
+            await self.stop()  # also when cancelled: neither a process nor the lock is left
+            raise
 
     async def _launch(self) -> None:
+        lock = await self._lock_directory()
         config = self._write_config()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -133,6 +142,7 @@ class NatsServer:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            pass_fds=(lock,),
         )
         try:
             async with asyncio.timeout(self._ready_s_max):
@@ -151,6 +161,10 @@ class NatsServer:
         """End the server: SIGTERM, and SIGKILL when it takes too long. Idempotent."""
         self._stopping = True
         await self._end()
+
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def _end(self) -> None:
         process = self._process
@@ -208,6 +222,24 @@ class NatsServer:
     def _log_file(self) -> Path:
         return self.directory / "nats-server.log"
 
+    async def _lock_directory(self) -> int:
+        """Lock the directory and return the lock, which the server inherits.
+
+        So the lock lasts until parent *and* server are gone. After a parent was killed its server
+        is ending: that is waited for.
+        """
+        if self._lock is None:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            give_up_at = asyncio.get_running_loop().time() + _LOCK_S_MAX
+            while not _try_lock(handle):
+                if asyncio.get_running_loop().time() > give_up_at:
+                    os.close(handle)
+                    raise Unavailable(f"another nats-server runs on {self.directory}; end it first")
+                await asyncio.sleep(_POLL_S)
+            self._lock = handle
+        return self._lock
+
     def _password(self) -> str:
         """Return the password, made at first use and kept in a file of mode 0600."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -228,15 +260,27 @@ class NatsServer:
 listen: "127.0.0.1:{self._port}"
 http: "127.0.0.1:{self._monitor_port}"
 max_payload: {_MAX_PAYLOAD_BYTES}
-log_file: {json.dumps(str(self._log_file))}
+log_file: {_quoted(self._log_file)}
 logfile_size_limit: 16MB
 logfile_max_num: 3
 authorization {{ user: {_USER}, password: {json.dumps(password)} }}
-jetstream {{ store_dir: {json.dumps(str(self.store))}, {sync} }}
+jetstream {{ store_dir: {_quoted(self.store)}, {sync} }}
 """
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
         return path
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def _free_port() -> int:

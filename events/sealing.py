@@ -125,7 +125,9 @@ class KeyRing:
         """Return whether the user's key was destroyed."""
         try:
             if self._cached(user) is None:
-                self._keystore.find(user)
+                data_key = self._keystore.find(user)
+                if data_key is not None:
+                    self._remember(user, data_key)
         except KeyDestroyed:
             return True
         return False

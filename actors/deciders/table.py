@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from actors.deciders.base import Decider
-from actors.deciders.chat import ChatDecider
-from actors.deciders.core_memory import CoreMemoryDecider
-from actors.deciders.memory import MemoryDecider, UserFingerprint
-from actors.deciders.search import SearchDecider
-from actors.deciders.tool import ToolDecider
 from actors.names import OWNER_OF, Agent
+
+if TYPE_CHECKING:
+    from actors.deciders.memory import UserFingerprint
 
 _TIER_OF = {agent: tier for tier, agent in OWNER_OF.items()}
 
@@ -20,14 +20,25 @@ def decider_of(agent: Agent, fingerprint: UserFingerprint) -> Decider:
         agent: one of the nine.
         fingerprint: keyed hash of a user's secret, so that the vault knows it unopened.
     """
+    # Imported where they are needed: an agent's process loads its own tools, not those of all nine.
     match agent:
         case "chat":
+            from actors.deciders.chat import ChatDecider
+
             return ChatDecider()
         case "search":
+            from actors.deciders.search import SearchDecider
+
             return SearchDecider()
         case "tool":
+            from actors.deciders.tool import ToolDecider
+
             return ToolDecider()
         case "core_memory":
+            from actors.deciders.core_memory import CoreMemoryDecider
+
             return CoreMemoryDecider(fingerprint)
         case _:
+            from actors.deciders.memory import MemoryDecider
+
             return MemoryDecider(_TIER_OF[agent], fingerprint)

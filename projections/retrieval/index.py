@@ -24,7 +24,10 @@ _DEAD_MAX = 1024
 
 
 class RetrievalIndex:
-    """Passages by person, findable by words at once and by meaning from their vector on."""
+    """Passages by person, findable by words at once and by meaning from their vector on.
+
+    Not for use by several threads at once: its owner serialises changes and searches.
+    """
 
     def __init__(self, weights: Weights = HAND_SET) -> None:
         self._shelves: dict[str, Shelf] = {}

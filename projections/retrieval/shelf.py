@@ -179,6 +179,7 @@ class Shelf:
         insort(chain, link)
         at = len(chain) - 1 if chain[-1] == link else chain.index(link)
         self._join(chain[at - 1][2] if at else NONE, row)
+        self._join(row, chain[at + 1][2] if at + 1 < len(chain) else NONE)
 
     def _unlink(self, row: int, passage: Passage) -> None:
         chain = self._chains[int(self.columns["session"][row])]

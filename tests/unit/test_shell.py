@@ -27,7 +27,7 @@ from events.catalogue import (
 )
 from events.clock import FixedClock
 from events.codec import Codec
-from events.envelope import Event
+from events.envelope import Event, NewEvent
 from events.errors import DeadlineExceeded, VersionConflict
 from events.journal import Journal
 from events.memory import MemoryDraft, SemanticContent
@@ -253,3 +253,35 @@ async def test_waiting_fails_clearly_when_the_position_is_not_reached() -> None:
     async with running(shell):
         with pytest.raises(DeadlineExceeded, match="not yet at 99"):
             await shell.wait_for(99, 0.01)
+
+
+async def test_what_a_power_cut_left_of_a_batch_is_not_written_again() -> None:
+    """The beginning of a batch without its marker is completed, however late, and not repeated."""
+    whole = new_journal()
+    end = await say(whole, "one", "two")
+    async with running(new_shell(whole)) as shell:
+        await shell.wait_for(end, 10)
+    keys = whole.codec.keys
+    torn_log = MemoryLog()
+    torn = Journal(torn_log, Codec(keys), FixedClock())
+    await say(torn, "one", "two")
+    first = (await events_of(whole, "MemoryRecorded"))[0]
+    await torn.append([as_new(first)])
+    torn_log.forget_ids()
+    async with running(new_shell(torn)) as shell:
+        await shell.wait_for(await torn.last_position(), 10)
+    recorded = [event.id for event in await events_of(torn, "MemoryRecorded")]
+    assert len(recorded) == len(set(recorded)) == 2
+    assert recorded[0] == first.id
+
+
+def as_new(event: Event) -> NewEvent:
+    return NewEvent(
+        event_id=event.id,
+        payload=event.payload,
+        tenant=event.envelope.tenant,
+        user=event.user,
+        causation_id=event.envelope.causation_id,
+        correlation_id=event.envelope.correlation_id,
+        producer=event.envelope.producer,
+    )

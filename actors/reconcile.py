@@ -71,7 +71,7 @@ def reconcile(
         )
         effects.append(Keep(draft=draft, secret=finding.secret, secret_span=finding.secret_span))
         ended = [] if same is None else [same]
-        ended += [old for old in _corrected(shelf, finding) if old is not same]
+        ended += [old for old in _corrected(shelf, finding, fingerprint) if old is not same]
         for old in ended:
             if old.id not in taken:
                 taken.add(old.id)
@@ -95,18 +95,25 @@ def _text_key(finding: Finding) -> str:
     return "" if finding.secret else derived_id("text", text)
 
 
-def _corrected(shelf: Shelf, finding: Finding) -> list[Memory]:
-    """Return the latest active memory that says each corrected word."""
+def _corrected(shelf: Shelf, finding: Finding, fingerprint: Fingerprint | None) -> list[Memory]:
+    """Return, for each corrected word (or secret), the latest active memory that holds it."""
     if not finding.replaces:
         return []
     latest = list(shelf.active())[-CORRECTION_DEPTH_MAX:][::-1]
     found: list[Memory] = []
     for words in finding.replaces:
         wanted = _folded(words)
-        old = next((one for one in latest if wanted in _folded(readable_text(one.content))), None)
+        print_ = fingerprint(words) if fingerprint and finding.secret else None
+        old = next((one for one in latest if _holds(one, wanted, print_)), None)
         if old is not None and old not in found:
             found.append(old)
     return found
+
+
+def _holds(memory: Memory, words: str, secret_fingerprint: str | None) -> bool:
+    if isinstance(memory.content, VaultContent) and secret_fingerprint is not None:
+        return memory.content.secret_fingerprint == secret_fingerprint
+    return words in _folded(readable_text(memory.content))
 
 
 def _superseded(old: Memory, new_id: str, finding: Finding, cause: Event) -> Append:

@@ -1,0 +1,86 @@
+"""The port from the gateway to the log and the nine agents.
+
+Everything that an endpoint does is one of five things: append events, ask an agent, wait until a
+position has been handled, listen to an answer as it is made, look at health. `actors.runtime`
+implements it over Ray and in one process (tests); the gateway knows neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from actors.names import Agent
+from actors.progress import AgentStatus, AnswerPart
+from actors.queries import Query
+from events.envelope import NewEvent
+
+
+class Backend(Protocol):
+    """The log and the agents, as the gateway needs them. All methods may raise `Unavailable`."""
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are; a user's is `events.ids.shard_of(user, shards)`."""
+        ...
+
+    async def append(self, shard: int, events: Sequence[NewEvent]) -> tuple[int, ...]:
+        """Append events atomically and durably; return their positions."""
+        ...
+
+    async def ask(
+        self,
+        shard: int,
+        agent: Agent,
+        query: Query,
+        *,
+        min_position: int = 0,
+        timeout_s: float = 10,
+    ) -> Any:
+        """Ask an agent's projection, once it has applied `min_position`.
+
+        Raises:
+            NotFound: there is no such thing (or not this user's).
+            DeadlineExceeded: the projection did not get to `min_position` in time.
+        """
+        ...
+
+    async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
+        """Wait until all nine agents have handled `position` and what came of it can be found.
+
+        Returns the position that they reached.
+
+        Raises:
+            DeadlineExceeded: they did not get there in time; the work goes on.
+        """
+        ...
+
+    def listen(
+        self, shard: int, user: str, message_id: str
+    ) -> AbstractAsyncContextManager[AsyncIterator[AnswerPart]]:
+        """Listen to the answer to a message; enter before appending the message."""
+        ...
+
+    async def service_keys(self) -> dict[str, tuple[str, str]]:
+        """Return the service keys in use: keyed digest -> (key id, tenant)."""
+        ...
+
+    async def is_registered(self, user: str) -> bool:
+        """Say whether a `UserRegistered` of this (internal) user id is in the log."""
+        ...
+
+    async def status(self) -> tuple[AgentStatus, ...]:
+        """Return how far each agent of each shard is."""
+        ...
+
+    async def last_position(self, shard: int) -> int:
+        """Return the end of a shard's log."""
+        ...
+
+    def check(self) -> None:
+        """Raise what ended one of the backend's own tasks; a replica that raises is replaced."""
+        ...
+
+
+__all__ = ["AgentStatus", "AnswerPart", "Backend"]

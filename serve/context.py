@@ -1,0 +1,147 @@
+"""What the routes share: settings, backend, identities, keys, metrics; how they write events."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
+
+from starlette.requests import Request
+
+from actors.progress import AgentStatus
+from events.catalogue import Payload, UserRegistered
+from events.clock import Clock, system_clock
+from events.envelope import NOBODY, NewEvent
+from events.errors import DeadlineExceeded
+from events.ids import derived_id, random_id
+from events.keystore import KeyStore
+from events.memory import Value
+from serve.access import ServiceKeys, pepper_of
+from serve.backend import Backend
+from serve.identity import Identities, Person
+from serve.metrics import Metrics
+from serve.problems import NotHandledYet
+from serve.settings import ServeSettings
+
+PRODUCER = "gateway"
+REGISTERED_MAX = 100_000
+
+
+class Caller(Value, frozen=True, kw_only=True):
+    """Who asks: the service key, its tenant, and the id that ties together what comes of it."""
+
+    key_id: str
+    tenant: str
+    correlation_id: str
+
+
+class GatewayContext:
+    """The gateway's desk: one a replica."""
+
+    def __init__(
+        self,
+        settings: ServeSettings,
+        backend: Backend,
+        keystore: KeyStore,
+        *,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.settings = settings
+        self.backend = backend
+        self.clock = clock
+        self.identities = Identities.of(keystore, backend.shards)
+        self.service_keys = ServiceKeys(
+            backend, pepper_of(keystore), age_s_max=settings.keys_age_s_max
+        )
+        self.metrics = Metrics()
+        self._registered: OrderedDict[str, None] = OrderedDict()
+        self._status: tuple[datetime, tuple[AgentStatus, ...], dict[int, int]] | None = None
+
+    async def record(self, caller: Caller, person: Person, events: Sequence[NewEvent]) -> int:
+        """Append the events of one request as one batch, registering the person at first sight.
+
+        Returns:
+            The position of the last of them; for a repeated request, where they already are.
+        """
+        known = person.id == NOBODY or person.id in self._registered
+        if not known and await self.backend.is_registered(person.id):
+            self._remember(person.id)
+            known = True
+        batch = [*events] if known else [self._registration(caller, person), *events]
+        positions = await self.backend.append(person.shard, batch)
+        self.metrics.count_appended(batch)
+        if not known:
+            self._remember(person.id)
+        return max(positions)
+
+    async def handled(self, person: Person, position: int) -> int:
+        """Wait until all agents have handled `position`; return how far they are.
+
+        Raises:
+            NotHandledYet: they are not there in time; the write itself is safe.
+        """
+        try:
+            return await self.backend.wait_handled(
+                person.shard, position, timeout_s=self.settings.wait_timeout_s
+            )
+        except DeadlineExceeded as error:
+            raise NotHandledYet(
+                f"recorded at position {position}, but not handled by all agents within "
+                f"{self.settings.wait_timeout_s:g} s; the work goes on, do not send it again",
+                position,
+            ) from error
+
+    async def agents(self) -> tuple[tuple[AgentStatus, ...], dict[int, int]]:
+        """Return how far the agents are, and the end of each shard's log; at most a moment old."""
+        now = self.clock()
+        if self._status is not None:
+            age_s = (now - self._status[0]).total_seconds()
+            if 0 <= age_s < self.settings.status_age_s_max:
+                return self._status[1], self._status[2]
+        status = await self.backend.status()
+        ends = {
+            shard: await self.backend.last_position(shard) for shard in range(self.backend.shards)
+        }
+        self._status = (now, status, ends)
+        return status, ends
+
+    def _registration(self, caller: Caller, person: Person) -> NewEvent:
+        # Two first requests at once derive the same event id, and the log keeps one of them.
+        return new_event(
+            caller,
+            person,
+            UserRegistered(external_id=person.external_id),
+            event_id=derived_id("evt", "UserRegistered", person.id),
+        )
+
+    def _remember(self, user: str) -> None:
+        self._registered[user] = None
+        if len(self._registered) > REGISTERED_MAX:
+            self._registered.popitem(last=False)
+
+
+def new_event(
+    caller: Caller, person: Person, payload: Payload, *, entity: str = "", event_id: str = ""
+) -> NewEvent:
+    """Return an event that `caller` gives rise to."""
+    return NewEvent(
+        event_id=event_id or random_id("evt"),
+        payload=payload,
+        tenant=caller.tenant,
+        user=person.id,
+        entity=entity,
+        correlation_id=caller.correlation_id,
+        producer=PRODUCER,
+    )
+
+
+def context_of(request: Request) -> GatewayContext:
+    """Return what the routes share."""
+    context: GatewayContext = request.app.state.context
+    return context
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks; `edge.ProtectedRoute` has authenticated them."""
+    caller: Caller = request.state.caller
+    return caller

@@ -1,0 +1,206 @@
+"""Where HTTP ends: authentication, bodies in, JSON out.
+
+Bodies are decoded and checked in one pass by msgspec into the structs of `requests`; answers are
+encoded from the structs of `answers`. FastAPI routes, reads query parameters and documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from serve.context import Caller, caller_of, context_of
+from serve.identity import Person
+from serve.openapi import COMMON_PROBLEMS
+from serve.problems import POSITION_HEADER, Invalid, Malformed, UnsupportedMediaType, invalid
+from serve.requests import CLIENT_ID_CHARS_MAX
+
+T = TypeVar("T")
+POSITION_MAX = 2**63 - 1
+
+_JSON_TYPE = re.compile(r"application/(?:json|[\w.-]+\+json)", re.ASCII)
+_UTF8 = frozenset({"", "utf-8", "utf8"})
+_FAULT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class ProtectedRoute(APIRoute):
+    """A route for known callers only: it authenticates before it reads anything else."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler with authentication in front."""
+        handler = super().get_route_handler()
+
+        async def authenticated(request: Request) -> Response:
+            request.state.caller = await _authenticate(request)
+            return await handler(request)
+
+        return authenticated
+
+
+async def _authenticate(request: Request) -> Caller:
+    context = context_of(request)
+    key = request.headers.get("x-api-key", "")
+    if not key:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        key = credentials.strip() if scheme.lower() == "bearer" else ""
+    key_id, tenant = await context.service_keys.authenticate(key)
+    correlation = context.identities.correlation(request.state.request_id)
+    return Caller(key_id=key_id, tenant=tenant, correlation_id=correlation)
+
+
+def protected_router(tag: str) -> APIRouter:
+    """Return a router whose routes need a service key, in either header."""
+    return APIRouter(
+        tags=[tag],
+        route_class=ProtectedRoute,
+        responses=COMMON_PROBLEMS,
+        # These two only tell the documentation which headers there are.
+        dependencies=[
+            Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+            Security(HTTPBearer(auto_error=False, description="The same key.")),
+        ],
+    )
+
+
+class Json(JSONResponse):
+    """An answer encoded by msgspec."""
+
+    def render(self, content: Any) -> bytes:
+        """Return the bytes of the body."""
+        return msgspec.json.encode(content)
+
+
+def written(content: Any, position: int, status: int = 200) -> Response:
+    """Return the answer to a write, with its position in the header too."""
+    return Json(content, status, {POSITION_HEADER: str(position)})
+
+
+async def read_json(request: Request, kind: type[T], *, empty: T | None = None) -> T:
+    """Return the body as a `kind`; `empty` is what no body stands for, where that is allowed.
+
+    Raises:
+        UnsupportedMediaType: it says that it is something other than JSON in UTF-8.
+        Malformed: it is not JSON in UTF-8.
+        Invalid: it is JSON of another shape, or a text in it holds U+0000.
+        PayloadTooLarge: it passed the bound.
+    """
+    _check_media_type(request.headers.get("content-type", ""))
+    raw = await request.body()
+    if not raw and empty is not None:
+        return empty
+    if not raw:
+        raise Malformed("the body is empty; send a JSON object")
+    try:
+        value = msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        found = _FAULT.fullmatch(str(error))
+        assert found is not None  # the pattern matches every text
+        raise invalid(f"body{found['where'] or ''}", found["what"]) from error
+    except UnicodeDecodeError as error:
+        raise Malformed("the body is not valid UTF-8") from error
+    except RecursionError as error:
+        raise Malformed("the body is nested too deeply") from error
+    except msgspec.DecodeError as error:
+        hint = " (does a \\u escape stand for half a surrogate pair?)"
+        told = hint if _SURROGATE_ESCAPE.search(raw) else ""
+        raise Malformed(f"the body is not JSON: {error}{told}") from error
+    if b"\\u0000" in raw:
+        _check_no_nul(msgspec.to_builtins(value), "body")
+    return value
+
+
+def _check_media_type(content_type: str) -> None:
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charset = next((p[8:].strip('"') for p in parameters if p.startswith("charset=")), "")
+    if (media_type and not _JSON_TYPE.fullmatch(media_type)) or charset not in _UTF8:
+        raise UnsupportedMediaType(
+            f"this reads application/json in UTF-8, not {content_type[:100]!r}"
+        )
+
+
+def _check_no_nul(value: Any, where: str) -> None:
+    match value:
+        case str() if "\x00" in value:
+            raise invalid(where, "holds the character U+0000; leave it out")
+        case dict():
+            for name, inner in value.items():
+                _check_no_nul(name, where)
+                _check_no_nul(inner, f"{where}.{name}")
+        case list() | tuple():
+            for index, inner in enumerate(value):
+                _check_no_nul(inner, f"{where}[{index}]")
+
+
+def check_storable(value: Any, where: str) -> None:
+    """Refuse free-form JSON that an event cannot hold: integers beyond 64 bits.
+
+    Raises:
+        Invalid: naming `where`.
+    """
+    try:
+        msgspec.msgpack.encode(value)
+    except OverflowError as error:
+        raise invalid(where, "holds an integer beyond 64 bits; send it as a string") from error
+
+
+def moment(text: str, where: str) -> datetime:
+    """Return the moment that `text` names, in UTC; without a zone it is taken as UTC.
+
+    Raises:
+        Invalid: it is not ISO 8601, or not between the years 1 and 9999 once in UTC.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise invalid(where, "is not a date-time that ISO 8601 knows (years 1 to 9999)") from error
+
+
+def person_named(request: Request, user_id: str | None) -> Person:
+    """Return the person that the caller's tenant calls `user_id`."""
+    return context_of(request).identities.person(caller_of(request).tenant, user_id)
+
+
+async def _asked_person(
+    request: Request,
+    user_id: Annotated[
+        str | None,
+        Query(description='Whose. Left out: "default".', examples=["alice"]),
+    ] = None,
+) -> Person:
+    if user_id is not None and (
+        not 0 < len(user_id) <= CLIENT_ID_CHARS_MAX or _CONTROLS.search(user_id)
+    ):
+        what = f"needs 1 to {CLIENT_ID_CHARS_MAX} characters, none of them a control character"
+        raise Invalid(f"query.user_id {what}", (("query.user_id", what),))
+    return person_named(request, user_id)
+
+
+async def _least_position(
+    min_position: Annotated[
+        int,
+        Query(ge=0, le=POSITION_MAX, description="Answer only from state that has this position."),
+    ] = 0,
+    event_seq: Annotated[
+        int, Header(alias=POSITION_HEADER, ge=0, le=POSITION_MAX, description="The same.")
+    ] = 0,
+) -> int:
+    return max(min_position, event_seq)
+
+
+#: The person that `?user_id` names.
+AskedPerson = Annotated[Person, Depends(_asked_person)]
+#: The position that the reader must see, from `?min_position` or `X-Event-Seq`.
+LeastPosition = Annotated[int, Depends(_least_position)]
+#: How many items to answer at most.
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]

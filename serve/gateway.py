@@ -1,0 +1,99 @@
+"""The gateway's application: one FastAPI app out of the groups of routes.
+
+On the way of a message this is the first stop: `observing` names the request, `limits` bounds it,
+`edge` authenticates and decodes it, a route turns it into events or a question, and `problems`
+tells what failed.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import Response
+
+from events.clock import Clock, system_clock
+from events.keystore import KeyStore
+from serve import (
+    answers,
+    memory_forms,
+    openapi,
+    problems,
+    requests,
+    routes_agents,
+    routes_chat,
+    routes_memory,
+    routes_messages,
+    routes_search,
+    routes_system,
+    routes_tools,
+)
+from serve.backend import Backend
+from serve.context import GatewayContext
+from serve.limits import BodyLimit
+from serve.observing import Observing
+from serve.settings import ServeSettings
+
+PREFIX = "/api/v1"
+ABOUT = """A memory platform for AI assistants, on an append-only log of events.
+
+Send a service key in `X-API-Key` or as `Authorization: Bearer <key>`. Every write answers with
+its position in `X-Event-Seq`; a read that passes it (`min_position`, or the same header) sees that
+write. Every error is `application/problem+json` (RFC 9457).
+"""
+
+
+def build_app(
+    settings: ServeSettings,
+    backend: Backend,
+    keystore: KeyStore,
+    *,
+    clock: Clock = system_clock,
+    echo_request_id: bool = True,
+) -> FastAPI:
+    """Return the gateway's application over a backend.
+
+    `echo_request_id` is False behind a server that puts `X-Request-ID` on answers itself.
+    """
+    context = GatewayContext(settings, backend, keystore, clock=clock)
+    app = FastAPI(
+        title="MIRIX",
+        version="1",
+        summary="Event-sourced memory for AI assistants.",
+        description=ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(Observing, metrics=context.metrics, echo=echo_request_id)
+    problems.install(app)
+    app.include_router(routes_system.open_router)
+    app.include_router(routes_system.open_router, prefix=PREFIX, include_in_schema=False)
+    for routes in (
+        routes_messages,
+        # Before the tiers, or "search" would be taken for one.
+        routes_search,
+        routes_memory,
+        routes_chat,
+        routes_agents,
+        routes_tools,
+        routes_system,
+    ):
+        app.include_router(routes.router, prefix=PREFIX)
+    openapi.install(app, (*openapi.structs_of(requests, answers), *memory_forms.STRUCTS))
+    _add_docs(app)
+    return app
+
+
+def _add_docs(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False)
+    @app.get(f"{PREFIX}/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="MIRIX")
+
+    @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    async def document() -> dict[str, object]:
+        return app.openapi()

@@ -1,0 +1,114 @@
+"""The interface's description: schemas come from the very structs that decode and encode.
+
+Routes name their structs with `takes` and `gives`; `install` puts the schemas into the document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serve.problems import MEDIA_TYPE, Problem
+
+Description = dict[str, Any]
+Responses = dict[int | str, Description]
+
+_TEMPLATE = "#/components/schemas/{name}"
+
+
+def _reference(kind: type) -> Description:
+    return {"$ref": _TEMPLATE.format(name=kind.__name__)}
+
+
+def takes(kind: type, example: Any) -> Description:
+    """Describe the body of a request; `example` is one that works."""
+    content = {"application/json": {"schema": _reference(kind), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def takes_one_of(kinds: Sequence[type], example: Any) -> Description:
+    """Describe a body whose shape depends on the path."""
+    schema = {"anyOf": [_reference(kind) for kind in kinds]}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def gives(kind: type, description: str) -> Description:
+    """Describe an answer."""
+    schema = _reference(kind)
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def gives_list(kind: type, description: str) -> Description:
+    """Describe an answer that is a list."""
+    schema = {"type": "array", "items": _reference(kind)}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def gives_any(kinds: Sequence[type], description: str) -> Description:
+    """Describe an answer whose shape depends on the path."""
+    schema = {"anyOf": [_reference(kind) for kind in kinds]}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def problem(description: str) -> Description:
+    """Describe an error."""
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": _reference(Problem)}}}
+
+
+#: What every protected route may answer.
+COMMON_PROBLEMS: Responses = {
+    401: problem("No service key, or one that is not known."),
+    422: problem("The request has the wrong shape; `errors` tells where."),
+    503: problem("Something is not there at the moment; see Retry-After."),
+    504: problem("Not done in the time allowed."),
+    "default": problem("Any other error."),
+}
+#: What routes with a body may answer besides.
+BODY_PROBLEMS: Responses = {
+    400: problem("The body is not JSON in UTF-8."),
+    413: problem("The body is larger than the limit."),
+    415: problem("The body is not application/json."),
+}
+MISSING: Responses = {404: problem("There is no such thing, or not for this user.")}
+
+
+def structs_of(*modules: ModuleType) -> tuple[type, ...]:
+    """Return the structs that are defined in `modules`."""
+    return tuple(
+        kind
+        for module in modules
+        for kind in vars(module).values()
+        if isinstance(kind, type)
+        and issubclass(kind, msgspec.Struct)
+        and kind.__module__ == module.__name__
+    )
+
+
+def install(app: FastAPI, kinds: Sequence[type]) -> None:
+    """Let `app` describe itself, with the schemas of `kinds`."""
+
+    def describe() -> Description:
+        if app.openapi_schema is None:
+            described = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            _, schemas = msgspec.json.schema_components((*kinds, Problem), ref_template=_TEMPLATE)
+            # FastAPI's own error shapes are never answered here.
+            described.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
+            for unused in ("HTTPValidationError", "ValidationError"):
+                described["components"]["schemas"].pop(unused, None)
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,0 +1,135 @@
+"""What clients may send, one struct a body. Unknown fields are refused, all texts are bounded.
+
+The forms of memories are derived from the tiers' own contents, in `memory_forms`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+CLIENT_ID_CHARS_MAX = 256
+#: No control characters, to the very end (`$` alone would let a closing line feed pass).
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*(?![\s\S])"
+
+ClientId = Annotated[str, Meta(min_length=1, max_length=CLIENT_ID_CHARS_MAX, pattern=_NO_CONTROLS)]
+UserId = Annotated[ClientId, Meta(description='Whose; left out: "default".', examples=["alice"])]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Tag = Annotated[str, Meta(min_length=1, max_length=100)]
+Tags = Annotated[tuple[Tag, ...], Meta(max_length=50)]
+DateTime = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        description="ISO 8601; without a zone it is UTC.",
+        examples=["2026-01-07T09:30:00Z"],
+    ),
+]
+Role = Literal["user", "assistant", "system", "tool"]
+Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+SearchMethod = Literal["hybrid", "embedding", "bm25", "string_match"]
+SearchTier = Literal[
+    "core", "episodic", "semantic", "procedural", "resource", "knowledge_vault", "conversation"
+]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all bodies; subclasses repeat `kw_only=True`."""
+
+
+class MessageForm(Body, frozen=True, kw_only=True):
+    """A message; the same `external_id` in a conversation is the same message."""
+
+    role: Role
+    content: Annotated[str, Meta(description="At most 100,000 characters by default.")]
+    name: Annotated[str, Meta(max_length=200)] | None = None
+    created_at: DateTime | None = None
+    external_id: ClientId | None = None
+    tags: Tags = ()
+
+
+class MessagesForm(Body, frozen=True, kw_only=True):
+    """Messages of one conversation, in order."""
+
+    messages: Annotated[tuple[MessageForm, ...], Meta(min_length=1)]
+    user_id: UserId | None = None
+    conversation_id: ClientId | None = None
+
+
+class DocumentForm(Body, frozen=True, kw_only=True):
+    """A document, as text."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    text: str
+    user_id: UserId | None = None
+    media_type: Annotated[str, Meta(min_length=1, max_length=200)] = "text/plain"
+    uri: Annotated[str, Meta(max_length=4_000)] = ""
+    created_at: DateTime | None = None
+    tags: Tags = ()
+
+
+class AgentForm(Body, frozen=True, kw_only=True):
+    """An assistant profile to be made."""
+
+    name: Name
+    agent_type: Annotated[str, Meta(min_length=1, max_length=64)] = "chat"
+    description: Annotated[str, Meta(max_length=4_000)] = ""
+    system_prompt: Annotated[str, Meta(max_length=50_000)] = ""
+    model_settings: dict[str, Any] = msgspec.field(default_factory=dict, name="model_config")
+
+
+class AgentChangeForm(Body, frozen=True, kw_only=True):
+    """A change of an assistant profile; what is left out stays as it is."""
+
+    name: Name | UnsetType = UNSET
+    agent_type: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=4_000)] | UnsetType = UNSET
+    system_prompt: Annotated[str, Meta(max_length=50_000)] | UnsetType = UNSET
+    model_settings: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name="model_config")
+
+
+class ChatForm(Body, frozen=True, kw_only=True):
+    """A message to an assistant profile; `context` is put in front of it, for this answer."""
+
+    message: str
+    context: str | dict[str, Any] | None = None
+    user_id: UserId | None = None
+    conversation_id: ClientId | None = None
+
+
+class SearchFilters(Body, frozen=True, kw_only=True):
+    """What to leave out: all but these tags; what happened before `since` or after `until`."""
+
+    tags: Tags = ()
+    since: DateTime | None = None
+    until: DateTime | None = None
+
+
+class SearchForm(Body, frozen=True, kw_only=True):
+    """A search; `tiers` left out means all six and the messages themselves."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    user_id: UserId | None = None
+    tiers: Annotated[tuple[SearchTier, ...], Meta(max_length=7)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    search_method: SearchMethod = "hybrid"
+    filters: SearchFilters | None = None
+    threshold: float | None = None
+    min_position: Position = 0
+    explain: bool = False
+    as_of: Annotated[DateTime, Meta(description="Not supported yet; refused.")] | None = None
+
+
+class RevealForm(Body, frozen=True, kw_only=True):
+    """Why a secret is read; kept with the record of it."""
+
+    reason: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class ToolCallForm(Body, frozen=True, kw_only=True):
+    """The arguments of a tool call."""
+
+    arguments: dict[str, Any] = {}
+    user_id: UserId | None = None

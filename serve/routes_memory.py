@@ -1,0 +1,283 @@
+"""The six tiers: list, show, make, change, forget, and reveal a secret of the vault.
+
+A tier's owner is the only writer of its memories. The gateway appends what was asked for, waits
+until the agents have handled it, and answers with the tier as it then is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Path, Query, Request, Response
+from msgspec import UNSET
+
+from actors.names import OWNER_OF
+from actors.queries import (
+    CoreBlockView,
+    GetCoreBlocks,
+    GetMemory,
+    ListMemories,
+    MemoryView,
+    Page,
+    RevealSecret,
+)
+from events.catalogue import MemoryChangeRequested, SecretRevealed
+from events.errors import CommandRejected, NotFound
+from events.ids import random_id
+from events.memory import TIERS, Tier
+from serve.answers import CoreBlockShown, CoreBlocksShown, SecretShown
+from serve.context import GatewayContext, caller_of, context_of, new_event
+from serve.edge import (
+    AskedPerson,
+    Json,
+    LeastPosition,
+    Limit,
+    person_named,
+    protected_router,
+    read_json,
+    written,
+)
+from serve.identity import Person
+from serve.memory_forms import (
+    CHANGE_FORMS,
+    MAKE_FORMS,
+    VIEWS,
+    PageShown,
+    changed,
+    content_of,
+    shown,
+    tier_named,
+)
+from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_any, takes, takes_one_of
+from serve.problems import POSITION_HEADER, invalid
+from serve.requests import RevealForm
+
+router = protected_router("memory")
+
+TierName = Annotated[
+    str, Path(description="Which tier.", json_schema_extra={"enum": list[str | int](TIERS)})
+]
+Cursor = Annotated[
+    str,
+    Query(
+        max_length=512,
+        pattern=r"^[\w.:=+/-]*$",
+        description="`next_cursor` of the page before.",
+    ),
+]
+MAKE_EXAMPLE = {"user_id": "alice", "name": "Lisbon", "summary": "Alice lives in Lisbon."}
+
+
+@router.get(
+    "/memory/core/blocks",
+    response_class=Json,
+    summary="Show the persona and human blocks",
+    responses={200: gives(CoreBlocksShown, "The blocks, as they are put in front of a model.")},
+)
+async def show_blocks(
+    request: Request, person: AskedPerson, least_position: LeastPosition
+) -> Response:
+    """Show the core blocks of a user."""
+    context = context_of(request)
+    blocks: tuple[CoreBlockView, ...] = await context.backend.ask(
+        person.shard,
+        "core_memory",
+        GetCoreBlocks(user=person.id),
+        min_position=least_position,
+        timeout_s=context.settings.read_timeout_s,
+    )
+    return Json(CoreBlocksShown(blocks=tuple(map(CoreBlockShown.of, blocks))))
+
+
+@router.get(
+    "/memory/{tier}",
+    response_class=Json,
+    summary="List the memories of a tier",
+    responses={200: gives(PageShown, "Oldest first."), **MISSING},
+)
+async def list_memories(
+    request: Request,
+    tier: TierName,
+    person: AskedPerson,
+    least_position: LeastPosition,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    ended: Annotated[bool, Query(description="Also those that no longer hold.")] = False,
+) -> Response:
+    """List a user's memories of one tier, a page at a time."""
+    context = context_of(request)
+    page: Page = await context.backend.ask(
+        person.shard,
+        OWNER_OF[tier_named(tier)],
+        ListMemories(user=person.id, limit=limit, cursor=cursor, ended=ended),
+        min_position=least_position,
+        timeout_s=context.settings.read_timeout_s,
+    )
+    return Json(PageShown(items=tuple(map(shown, page.items)), next_cursor=page.next_cursor))
+
+
+@router.post(
+    "/memory/{tier}",
+    status_code=201,
+    response_class=Json,
+    summary="Make a memory",
+    openapi_extra=takes_one_of(tuple(MAKE_FORMS.values()), MAKE_EXAMPLE),
+    responses={
+        201: gives_any(tuple(VIEWS.values()), "The memory, as its tier holds it."),
+        **MISSING,
+        **BODY_PROBLEMS,
+    },
+)
+async def make_memory(request: Request, tier: TierName) -> Response:
+    """Ask the tier's owner to record a memory, and wait for it."""
+    named = tier_named(tier)
+    form = await read_json(request, MAKE_FORMS[named])
+    person = person_named(request, getattr(form, "user_id", None))
+    wanted = MemoryChangeRequested(
+        tier=named,
+        change="record",
+        memory_id=random_id("mem"),
+        content=content_of(named, form),
+        tags=None if form.tags is UNSET else form.tags,
+        reason=form.reason,
+    )
+    position, reached = await _ask_owner(request, person, wanted)
+    view = await _find(context_of(request), person, named, wanted.memory_id, reached)
+    if view is None:
+        raise CommandRejected(f"the owner of {named} did not record this memory")
+    return written(shown(view), position, 201)
+
+
+@router.get(
+    "/memory/{tier}/{memory_id}",
+    response_class=Json,
+    summary="Show a memory",
+    responses={200: gives_any(tuple(VIEWS.values()), "The memory."), **MISSING},
+)
+async def show_memory(
+    request: Request,
+    tier: TierName,
+    memory_id: str,
+    person: AskedPerson,
+    least_position: LeastPosition,
+) -> Response:
+    """Show a memory; a superseded one too, with when it held."""
+    view = await _get(request, person, tier_named(tier), memory_id, least_position)
+    return Json(shown(view))
+
+
+@router.patch(
+    "/memory/{tier}/{memory_id}",
+    response_class=Json,
+    summary="Change a memory",
+    openapi_extra=takes_one_of(tuple(CHANGE_FORMS.values()), {"summary": "She lives in Porto."}),
+    responses={
+        200: gives_any(tuple(VIEWS.values()), "The memory, as it now reads."),
+        **MISSING,
+        **BODY_PROBLEMS,
+    },
+)
+async def change_memory(
+    request: Request, tier: TierName, memory_id: str, person: AskedPerson
+) -> Response:
+    """Ask the tier's owner to change the fields that are given, and wait for it."""
+    named = tier_named(tier)
+    form = await read_json(request, CHANGE_FORMS[named])
+    old = await _get(request, person, named, memory_id)
+    if old.status != "active":
+        raise invalid("path.memory_id", f"this memory is {old.status}; only active ones change")
+    wanted = MemoryChangeRequested(
+        tier=named,
+        change="revise",
+        memory_id=memory_id,
+        content=changed(old.content, form),
+        tags=None if form.tags is UNSET else form.tags,
+        reason=form.reason,
+    )
+    position, reached = await _ask_owner(request, person, wanted)
+    view = await _find(context_of(request), person, named, memory_id, reached)
+    if view is None or view.revision <= old.revision:
+        raise CommandRejected(f"the owner of {named} did not change memory {memory_id}")
+    return written(shown(view), position)
+
+
+@router.delete(
+    "/memory/{tier}/{memory_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Forget a memory",
+    responses={204: {"description": "It is out of its tier."}, **MISSING},
+)
+async def forget_memory(
+    request: Request, tier: TierName, memory_id: str, person: AskedPerson
+) -> Response:
+    """Ask the tier's owner to take a memory out of the tier, and wait for it."""
+    named = tier_named(tier)
+    await _get(request, person, named, memory_id)
+    wanted = MemoryChangeRequested(tier=named, change="forget", memory_id=memory_id)
+    position, reached = await _ask_owner(request, person, wanted)
+    if await _find(context_of(request), person, named, memory_id, reached) is not None:
+        raise CommandRejected(f"the owner of {named} did not forget memory {memory_id}")
+    return Response(status_code=204, headers={POSITION_HEADER: str(position)})
+
+
+@router.post(
+    "/memory/knowledge_vault/{memory_id}/reveal",
+    response_class=Json,
+    summary="Read a secret of the vault",
+    openapi_extra=takes(RevealForm, {"reason": "Alice asked for her router's password."}),
+    responses={200: gives(SecretShown, "The secret, in clear."), **MISSING, **BODY_PROBLEMS},
+)
+async def reveal_secret(request: Request, memory_id: str, person: AskedPerson) -> Response:
+    """Record that the secret is read, by which key and why; then answer it."""
+    context, caller = context_of(request), caller_of(request)
+    form = await read_json(request, RevealForm, empty=RevealForm())
+    await _get(request, person, "knowledge_vault", memory_id)
+    revealed = SecretRevealed(memory_id=memory_id, key_id=caller.key_id, reason=form.reason)
+    event = new_event(caller, person, revealed, entity=memory_id)
+    position = await context.record(caller, person, [event])
+    secret: str = await context.backend.ask(
+        person.shard,
+        "knowledge_vault",
+        RevealSecret(user=person.id, memory_id=memory_id),
+        min_position=position,
+        timeout_s=context.settings.read_timeout_s,
+    )
+    answer = written(SecretShown(id=memory_id, secret=secret, position=position), position)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+async def _ask_owner(
+    request: Request, person: Person, wanted: MemoryChangeRequested
+) -> tuple[int, int]:
+    """Append what is wanted; return its position, and the one that the agents have reached."""
+    context, caller = context_of(request), caller_of(request)
+    event = new_event(caller, person, wanted, entity=wanted.memory_id)
+    position = await context.record(caller, person, [event])
+    return position, await context.handled(person, position)
+
+
+async def _get(
+    request: Request, person: Person, tier: Tier, memory_id: str, min_position: int = 0
+) -> MemoryView:
+    view = await _find(context_of(request), person, tier, memory_id, min_position)
+    if view is None:
+        raise NotFound(f"there is no {tier} memory {memory_id[:100]!r} of this user")
+    return view
+
+
+async def _find(
+    context: GatewayContext, person: Person, tier: Tier, memory_id: str, min_position: int
+) -> MemoryView | None:
+    try:
+        view: MemoryView = await context.backend.ask(
+            person.shard,
+            OWNER_OF[tier],
+            GetMemory(user=person.id, memory_id=memory_id),
+            min_position=min_position,
+            timeout_s=context.settings.read_timeout_s,
+        )
+    except NotFound:
+        return None
+    return None if view.status == "forgotten" else view

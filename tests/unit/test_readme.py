@@ -1,0 +1,80 @@
+"""The README's code is true: its Python runs, its commands exist, its table names what is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cluster.cli import main
+from tests.unit.fakes.small_gateway import KEY, Said, served
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[1:] for line in words if line and Path(line[0]).name == "mirix"]
+
+
+def test_python_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    """The client's code works against a gateway, given its address and key."""
+    said = Said()
+
+    with served(said) as url:
+        for block in blocks("python"):
+            exec(compile(block, "README.md", "exec"), {"url": url, "key": KEY})
+
+    assert said.messages[0]["content"] == "Yesterday I moved to Lisbon."
+    assert said.searches[0]["query"] == "When did I move?"
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_command_is_there_with_its_options(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each command that the README shows has help, and the options that are shown."""
+    words = [word for word in command if not word.startswith("-")]
+    name = words[:2] if words[0] in ("events", "eval", "bench") else words[:1]
+
+    assert main([*name, "--help"]) == 0
+
+    printed = capsys.readouterr().out
+    assert not [word for word in command if word.startswith("-") and word not in printed]
+
+
+def test_make_targets_are_there() -> None:
+    """`make demo` and the others are in the Makefile."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    documents = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(?:`)?make (\w+)", documents, re.MULTILINE))
+
+    assert targets >= {"demo", "setup", "check", "test", "lock"}
+    assert not [name for name in targets if not re.search(rf"^{name}:", makefile, re.MULTILINE)]
+
+
+def test_table_names_what_is_there() -> None:
+    """Every path of the table exists."""
+    paths = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
+
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("page", ["docs/message-path.md"])
+def test_page_names_files_that_are_there(page: str) -> None:
+    """A page that leads into the code leads somewhere."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:events|projections|actors|serve|cluster)/[\w./]*)`", text)
+
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]

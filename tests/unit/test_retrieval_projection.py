@@ -1,0 +1,199 @@
+"""Events in, searches out: the retrieval view of the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from actors.embedding import to_event_bytes
+from events.catalogue import (
+    MemoryEmbedded,
+    MemoryForgotten,
+    MemoryRecorded,
+    MemoryRevised,
+    MemorySuperseded,
+    MessageEmbedded,
+    MessageReceived,
+    Payload,
+)
+from events.envelope import Event
+from events.memory import (
+    Content,
+    EpisodicContent,
+    MemoryDraft,
+    Provenance,
+    ResourceContent,
+    SemanticContent,
+    VaultContent,
+    tier_of,
+)
+from projections.base import Projection, state_hash
+from projections.retrieval.passage import Hit, SearchRequest
+from projections.retrieval_projection import RetrievalProjection
+from tests.unit.builders import event_of
+from tests.unit.test_retrieval_support import TWIN
+
+MONDAY = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def ada_event(position: int, payload: Payload) -> Event:
+    """Return a payload of Ada's as it comes out of the log."""
+    return event_of(payload, position=position, user="ada")
+
+
+def said(number: int, content: str, **fields: object) -> MessageReceived:
+    """Return a message of Ada's."""
+    given = {"conversation": "c1", "name": "Ada", "said_at": MONDAY + timedelta(minutes=number)}
+    return MessageReceived(message_id=f"m{number}", content=content, **(given | fields))  # type: ignore[arg-type]  # keyword fields of the payload
+
+
+def recorded(
+    id: str, content: Content, source: str, span: tuple[int, int] = (0, 0)
+) -> MemoryRecorded:
+    """Return a memory drawn from a message."""
+    provenance = Provenance(message_ids=(source,), external_ids=("x1",))
+    draft = MemoryDraft(id=id, content=content, provenance=provenance, tags=("home",))
+    return MemoryRecorded(memory=draft, secret_span=span)
+
+
+def embedded(id: str, content: Content, *texts: str) -> MemoryEmbedded:
+    """Return the twin's vectors for a memory's passages."""
+    vectors = tuple(to_event_bytes(vector) for vector in TWIN.embed(texts))
+    return MemoryEmbedded(tier=tier_of(content), memory_id=id, model="twin", vectors=vectors)
+
+
+def fold(*payloads: Payload) -> RetrievalProjection:
+    """Return the view after these payloads, one a position."""
+    view = RetrievalProjection()
+    for position, payload in enumerate(payloads, 1):
+        view.apply(ada_event(position, payload))
+    return view
+
+
+def find(view: RetrievalProjection, query: str, **fields: object) -> list[Hit]:
+    """Search Ada's passages by words, or as the fields say."""
+    return view.index.search(SearchRequest(user="ada", query=query, **fields))  # type: ignore[arg-type]  # keyword fields of the request
+
+
+BOAT = SemanticContent(name="boat", summary="Ada owns a wooden boat.")
+
+
+def test_message_is_found_by_words_at_once_and_by_meaning_once_embedded() -> None:
+    """The view is a `Projection`, and shows a message as it was said."""
+    view: Projection = fold(said(1, "The lighthouse is open on Sundays.", external_id="x7"))
+    assert isinstance(view, RetrievalProjection)
+    (hit,) = find(view, "lighthouse")
+    assert (hit.id, hit.tier, hit.speaker, hit.message_ids, hit.external_ids) == (
+        "m1",
+        "conversation",
+        "Ada",
+        ("m1",),
+        ("x7",),
+    )
+    vector = TWIN.embed(["The lighthouse is open on Sundays."])[0]
+    assert find(view, "lighthouse", vector=vector, method="embedding") == []
+    view.apply(
+        ada_event(2, MessageEmbedded(message_id="m1", model="twin", vector=to_event_bytes(vector)))
+    )
+    assert [hit.id for hit in find(view, "x", vector=vector, method="embedding")] == ["m1"]
+
+
+def test_memory_takes_speaker_time_and_conversation_from_its_message() -> None:
+    """It is found beside the message, with the ids that it was drawn from."""
+    content = EpisodicContent(event_type="trip", summary="Sailed to Skye", occurred_at="2026-02-28")
+    view = fold(said(1, "On Saturday I sailed to Skye."), recorded("mem1", content, "m1"))
+    (hit,) = find(view, "sailing", tiers=("episodic",))
+    assert (hit.speaker, hit.conversation, hit.said_at) == (
+        "Ada",
+        "c1",
+        MONDAY + timedelta(minutes=1),
+    )
+    assert (hit.occurred_at, hit.external_ids, hit.tags) == ("2026-02-28", ("x1",), ("home",))
+
+
+def test_document_is_found_by_each_of_its_chunks() -> None:
+    """Every chunk is a passage with a vector of its own."""
+    content = ResourceContent(
+        title="Manual", summary="Boiler", resource_type="pdf", chunks=("valves", "thermostat")
+    )
+    view = fold(
+        recorded("mem1", content, "m1"),
+        embedded("mem1", content, "Manual Boiler", "valves", "thermostat"),
+    )
+    assert [(hit.id, hit.ordinal) for hit in find(view, "thermostat", method="bm25")] == [
+        ("mem1", 2)
+    ]
+    vector = TWIN.embed(["valves"])[0]
+    assert find(view, "", vector=vector, method="embedding")[0].ordinal == 1
+
+
+def test_revised_superseded_and_forgotten_memories_follow_the_log() -> None:
+    """New text for old, ended but findable when asked for, gone."""
+    painted = SemanticContent(name="boat", summary="Ada owns a painted boat.")
+    revised = MemoryRevised(tier="semantic", memory_id="mem1", content=painted)
+    ended = MemorySuperseded(
+        tier="semantic", memory_id="mem1", superseded_by="mem2", valid_to=MONDAY
+    )
+    gone = MemoryForgotten(tier="semantic", memory_id="mem1")
+    view = fold(recorded("mem1", BOAT, "m1"), revised)
+    assert find(view, "wooden", method="bm25") == []
+    (hit,) = find(view, "painted", method="bm25")
+    assert (hit.position, hit.tags) == (1, ("home",))
+    view.apply(ada_event(3, ended))
+    assert find(view, "painted") == []
+    assert len(find(view, "painted", include_ended=True)) == 1
+    view.apply(ada_event(4, gone))
+    assert find(view, "painted", include_ended=True) == []
+    assert view.snapshot() == {}
+
+
+def test_secret_is_blotted_out_of_its_message_once_the_vault_keeps_it() -> None:
+    """Neither shown nor found, and its message keeps its vector."""
+    text = "Note that the alarm code is 5520, please."
+    vault = VaultContent(entry_type="code", caption="alarm code")
+    vector = to_event_bytes(TWIN.embed([text])[0])
+    view = fold(
+        said(1, text),
+        MessageEmbedded(message_id="m1", model="twin", vector=vector),
+        recorded("mem1", vault, "m1", (28, 32)),
+    )
+    shown = {hit.id: hit.text for hit in find(view, "alarm code")}
+    assert shown["m1"] == "Note that the alarm code is ••••, please."
+    assert find(view, "5520", method="string_match") == []
+    assert b"5520" not in view.snapshot()["ada"]
+    found = find(view, "", vector=TWIN.embed([text])[0], method="embedding")
+    assert [hit.id for hit in found] == ["m1"]
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [said(1, "Another text under the same id."), recorded("mem1", BOAT, "m1")],
+)
+def test_what_is_already_there_is_not_added_again(repeated: Payload) -> None:
+    """A client that sends a message twice, or a conclusion that came twice, changes nothing."""
+    view = fold(said(1, "The lighthouse is open."), recorded("mem1", BOAT, "m1"))
+    before = state_hash(view)
+    view.apply(ada_event(9, repeated))
+    assert state_hash(view) == before
+
+
+def test_restored_view_equals_the_live_one() -> None:
+    """Same hash, same hits: a restart needs only the tail of the log."""
+    live = fold(
+        said(1, "The lighthouse is open on Sundays."),
+        said(2, "Then let us take the boat."),
+        recorded("mem1", BOAT, "m2"),
+        embedded("mem1", BOAT, "boat Ada owns a wooden boat."),
+    )
+    restored = RetrievalProjection()
+    restored.restore(live.snapshot())
+    assert state_hash(restored) == state_hash(live)
+    assert restored.index.state_hash() == live.index.state_hash()
+    vector = TWIN.embed(["boat"])[0]
+    assert find(restored, "boat", vector=vector) == find(live, "boat", vector=vector)
+
+
+def test_system_messages_are_not_indexed() -> None:
+    """Instructions to an assistant are nothing that a person said."""
+    assert find(fold(said(1, "Answer politely.", role="system")), "politely") == []

@@ -1,0 +1,88 @@
+"""Reading a question."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from projections.retrieval.question import is_question, read_question, speaks_of_time
+
+
+@pytest.mark.parametrize(
+    ("text", "speakers", "bare"),
+    [
+        ("When did Priya move to Leeds?", {"Priya"}, "When did move to Leeds?"),
+        ("What is PRIYA'S plan with Tom?", {"Priya", "Tom Baker"}, "What is plan with ?"),
+        ("李雷什么时候去北京？", {"李雷"}, "什么时候去北京？"),
+        ("Who tomorrow?", set(), "Who tomorrow?"),
+        ("Priya?", {"Priya"}, "Priya?"),
+        ("Where did I park my car?", {"user"}, "Where did I park my car?"),
+    ],
+)
+def test_speakers_are_named_and_left_out(text: str, speakers: set[str], bare: str) -> None:
+    """Full and first names count, in any case and script; a word never becomes a name."""
+    read = read_question(text, ["Priya", "Tom Baker", "李雷", "user"])
+    assert (read.speakers, read.bare) == (speakers, bare)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("What happened on 5 March 2025?", date(2025, 3, 5), date(2025, 3, 5)),
+        ("What happened on March 5th, 2025?", date(2025, 3, 5), date(2025, 3, 5)),
+        ("Trips in December 2024", date(2024, 12, 1), date(2024, 12, 31)),
+        ("Since 2023-07-14?", date(2023, 7, 14), date(2023, 7, 14)),
+        ("What did she plant in 2024?", date(2024, 1, 1), date(2024, 12, 31)),
+        ("2025年3月5日做了什么", date(2025, 3, 5), date(2025, 3, 5)),
+        ("2025年2月的旅行", date(2025, 2, 1), date(2025, 2, 28)),
+        ("2024年买了什么", date(2024, 1, 1), date(2024, 12, 31)),
+    ],
+)
+def test_days_are_read(text: str, first: date, last: date) -> None:
+    """A day, a month or a year is the range from its first to its last day."""
+    assert read_question(text, []).days == ((first, last),)
+
+
+@pytest.mark.parametrize(
+    ("text", "months"),
+    [
+        ("What did we do in May?", {5}),
+        ("Who called last June?", {6}),
+        ("May I come in?", set()),
+        ("They march along", set()),
+        ("三月五日", set()),
+        ("3月去了哪里", {3}),
+        ("31 February 2025", set()),
+        ("13月", set()),
+    ],
+)
+def test_months_without_a_year_are_read(text: str, months: set[int]) -> None:
+    """Words that are months and something else need a preposition; no month is made up."""
+    assert read_question(text, []).months == months
+
+
+def test_kind_of_answer_is_read() -> None:
+    """When, and the latest state of things, in both languages."""
+    assert read_question("When is it due?", []).wants_time
+    assert read_question("他什么时候回来", []).wants_time
+    assert read_question("Where does she live now?", []).wants_latest
+    assert read_question("他现在住哪里", []).wants_latest
+    plain = read_question("Who painted the fence?", [])
+    assert not plain.wants_time
+    assert not plain.wants_latest
+
+
+@pytest.mark.parametrize(
+    ("text", "asks", "timely"),
+    [
+        ("Did you see it yesterday?", True, True),
+        ("I sold the boat two weeks ago.", False, True),
+        ("Lovely colours!", False, False),
+        ("你吃饭了吗？", True, False),
+        ("我们上周搬家了", False, True),
+    ],
+)
+def test_text_tells_whether_it_asks_and_speaks_of_time(text: str, asks: bool, timely: bool) -> None:
+    """What a message is, is read once, when it is added."""
+    assert (is_question(text), speaks_of_time(text)) == (asks, timely)

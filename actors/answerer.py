@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.answering import MODEL, extractive_answer
 from actors.ports import Recall
-from actors.progress import AnswerPart, answers_subject, encode_signal
+from actors.progress import AnswerPart, answer_id, answers_subject, encode_signal
 from actors.queries import SearchMemories
 from events.catalogue import AnswerGiven, GenerationCompleted, MessageReceived, Payload, Usage
 from events.envelope import Event
@@ -18,11 +18,6 @@ from events.signals import Signals
 #: Hits asked for; the answer quotes the best of them.
 HITS_MAX = 10
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_]+|[^\w\s]")
-
-
-def answer_id(message_id: str) -> str:
-    """Return the id of the answer to a message: known before there is one."""
-    return derived_id("msg", "answer", message_id)
 
 
 class Answerer:

@@ -12,10 +12,15 @@ from typing import Any, Protocol
 
 import structlog
 
-from actors.answerer import answer_id
 from actors.board import ProgressBoard
 from actors.names import Agent
-from actors.progress import AgentStatus, AnswerPart, answers_subject, decode_answer_part
+from actors.progress import (
+    AgentStatus,
+    AnswerPart,
+    answer_id,
+    answers_subject,
+    decode_answer_part,
+)
 from actors.queries import GetMessage, MessageView, Query
 from events.envelope import NewEvent
 from events.errors import Unavailable

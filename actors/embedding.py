@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,13 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 _WORD = re.compile(r"[\u3400-\u9fff]|\w+")
+
+
+class Embedded(NamedTuple):
+    """Vectors of some texts, float32 [texts, dimension], rows of L2 norm one, and their model."""
+
+    model: str
+    vectors: Vectors
 
 
 class Embedder(Protocol):

@@ -168,10 +168,10 @@ class Execution:
         if not wanting:
             return
         every_text = [text for _, group in wanting for text in group]
-        vectors = await self._patiently(lambda: self._embedding.embed(every_text))
+        embedded = await self._patiently(lambda: self._embedding.embed(every_text))
         start = 0
         for step, group in wanting:
-            step.embed(self._embedding.model_id, vectors[start : start + len(group)])
+            step.embed(embedded.model, embedded.vectors[start : start + len(group)])
             start += len(group)
 
     async def _attempt(self, plan: Plan, step: Step) -> None:

@@ -44,7 +44,7 @@ def start_agents(settings: ActorSettings) -> None:
         for shard in range(settings.log.shards)
         for agent in AGENTS
     ]
-    waiting = [handles[0].model_id.remote(), *(handle.ready.remote() for handle in handles[1:])]
+    waiting = [handle.ready.remote() for handle in handles]
     started, late = ray.wait(waiting, num_returns=len(waiting), timeout=settings.start_timeout_s)
     if late:
         raise Misconfigured(

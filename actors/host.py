@@ -19,11 +19,11 @@ import structlog
 
 from actors.agent import AgentProcess
 from actors.connecting import connected
-from actors.embedding import Embedder, Vectors
+from actors.embedding import Embedded, Embedder
 from actors.logs import configure_logs
 from actors.names import Agent
 from actors.queries import Query
-from actors.remote import RemoteRecall, SharedEmbedding, shared_model_id
+from actors.remote import RemoteRecall, SharedEmbedding
 from actors.settings import ActorSettings
 from events.codec import Codec
 from events.errors import MirixError
@@ -31,7 +31,6 @@ from events.journal import Journal
 from events.sealing import KeyRing
 from events.sqlite_keystore import SqliteKeyStore
 from projections.snapshots import SnapshotDirectory
-
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +45,15 @@ class EmbedderActor:
         # One run at a time: two would fight for the same cores.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
 
-    async def model_id(self) -> str:
-        """Return the name of the model."""
-        return self._embedder.model_id
+    async def ready(self) -> int:
+        """Return the process id, once the model is loaded."""
+        return os.getpid()
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one vector a text."""
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+        vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+        return Embedded(self._embedder.model_id, vectors)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -80,8 +80,6 @@ class AgentActor:
             connection = await connected(stack, settings)
             keys = KeyRing(SqliteKeyStore(settings.keys_file, settings.master_key_file))
             journal = Journal(connection.log(self._shard), Codec(keys))
-            # The shared embedder comes first: it builds the model, which the search agent then loads.
-            model_id = await shared_model_id()
             embedder = None
             if self._agent == "search":
                 embedder = await asyncio.to_thread(build_embedder, settings)
@@ -90,7 +88,7 @@ class AgentActor:
                 journal=journal,
                 signals=connection.signals,
                 snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
-                embedding=SharedEmbedding(model_id),
+                embedding=SharedEmbedding(),
                 recall=RemoteRecall(self._shard),
                 embedder=embedder,
                 snapshot_every_events=settings.snapshot_every_events,

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.agent import AgentProcess
 from actors.backend import AgentsBackend
-from actors.embedding import Embedder, Vectors
+from actors.embedding import Embedded, Embedder
 from actors.names import AGENTS, Agent
 from actors.queries import Query, SearchMemories, SearchOutcome
 from events.journal import Journal
@@ -26,14 +26,10 @@ class LocalEmbedding:
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
 
-    @property
-    def model_id(self) -> str:
-        """Names the model."""
-        return self._embedder.model_id
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one vector a text, made on another thread."""
-        return await asyncio.to_thread(self._embedder.embed, texts)
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, made on another thread, and the model that made them."""
+        vectors = await asyncio.to_thread(self._embedder.embed, texts)
+        return Embedded(self._embedder.model_id, vectors)
 
 
 class LocalRecall:

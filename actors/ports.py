@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from actors.embedding import Vectors
+from actors.embedding import Embedded
 from actors.queries import SearchMemories, SearchOutcome
 
 
 class EmbeddingService(Protocol):
     """An embedder that may be in another process."""
 
-    @property
-    def model_id(self) -> str:
-        """Names the model and everything that changes its vectors."""
-        ...
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one vector a text, float32 [len(texts), dimension], rows of L2 norm one.
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them.
 
         Raises:
             Unavailable: it cannot be reached at the moment.

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.names import Agent
 from events.catalogue import Citation, Usage
+from events.ids import derived_id
 from events.memory import Value
 
 #: An agent tells its progress at least this often.
@@ -59,6 +60,11 @@ class AgentStatus(Value, frozen=True, kw_only=True):
     pid: int = 0
     parked: int = 0
     wrote: int = 0
+
+
+def answer_id(message_id: str) -> str:
+    """Return the id of the answer to a message: known before there is one."""
+    return derived_id("msg", "answer", message_id)
 
 
 def answers_subject(shard: int, message_id: str) -> str:

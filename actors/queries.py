@@ -8,10 +8,13 @@ event.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from events.catalogue import Citation, Usage
 from events.memory import Content, Provenance, Tier, Value
+
+SearchTier = Tier | Literal["conversation"]
+SearchMethod = Literal["hybrid", "bm25", "embedding", "string_match"]
 
 
 class MemoryView(Value, frozen=True, kw_only=True):
@@ -90,9 +93,9 @@ class SearchMemories(Value, frozen=True, kw_only=True):
     user: str
     tenant: str
     query: str
-    tiers: tuple[str, ...] = ()
+    tiers: tuple[SearchTier, ...] = ()
     limit: int = 10
-    method: str = "hybrid"
+    method: SearchMethod = "hybrid"
     threshold: float | None = None
     tags: tuple[str, ...] = ()
     since: datetime | None = None

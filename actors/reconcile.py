@@ -103,8 +103,8 @@ def _corrected(shelf: Shelf, finding: Finding, fingerprint: Fingerprint | None) 
     found: list[Memory] = []
     for words in finding.replaces:
         wanted = _folded(words)
-        print_ = fingerprint(words) if fingerprint and finding.secret else None
-        old = next((one for one in latest if _holds(one, wanted, print_)), None)
+        sealed_as = fingerprint(words) if fingerprint and finding.secret else None
+        old = next((one for one in latest if _holds(one, wanted, sealed_as)), None)
         if old is not None and old not in found:
             found.append(old)
     return found

@@ -13,7 +13,7 @@ import ray
 import structlog
 from ray.exceptions import RayActorError
 
-from actors.embedding import Vectors
+from actors.embedding import Embedded
 from actors.names import Agent
 from actors.queries import Query, SearchMemories, SearchOutcome
 from events.errors import MirixError, Unavailable
@@ -32,28 +32,22 @@ def agent_name(shard: int, agent: Agent) -> str:
 class SharedEmbedding:
     """The embedder actor behind the port."""
 
-    def __init__(self, model_id: str) -> None:
-        self._model_id = model_id
+    def __init__(self) -> None:
         self._actor: Any = None
 
-    @property
-    def model_id(self) -> str:
-        """Names the model."""
-        return self._model_id
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """Return one vector a text.
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them.
 
         Raises:
             Unavailable: the embedder is restarting.
         """
-        if self._actor is None:
-            self._actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
         try:
-            vectors: Vectors = await self._actor.embed.remote(list(texts))
-        except RayActorError as error:
+            if self._actor is None:
+                self._actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
+            embedded: Embedded = await self._actor.embed.remote(list(texts))
+        except (RayActorError, ValueError) as error:
             raise Unavailable("the embedder is restarting; try again") from error
-        return vectors
+        return embedded
 
 
 class RemoteRecall:
@@ -100,16 +94,3 @@ class ActorDirectory:
         if name not in self._handles:
             self._handles[name] = ray.get_actor(name, namespace=NAMESPACE)
         return self._handles[name]
-
-
-async def shared_model_id() -> str:
-    """Return the name of the model that the shared embedder runs, once it is up."""
-    while True:
-        try:
-            actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
-            model_id: str = await actor.model_id.remote()
-        except (ValueError, RayActorError) as error:
-            log.info("embedder_awaited", error=str(error))
-            await asyncio.sleep(0.5)
-        else:
-            return model_id

@@ -86,7 +86,7 @@ async def bench_append_embedded(directory: Path | None = None, **options: Any) -
         server = NatsServer(Path(scratch))
         await server.start()
         try:
-            return await bench_append(server.settings(), **options)
+            return await bench_append(await server.prepare(), **options)
         finally:
             await server.stop()
 

@@ -27,7 +27,8 @@ from pathlib import Path
 
 import structlog
 
-from events.connection import LogSettings
+from events.batch_staging import BatchStaging
+from events.connection import LogSettings, connect
 from events.errors import Misconfigured, Unavailable
 from events.monitor import is_healthy
 
@@ -90,6 +91,7 @@ class NatsServer:
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
         self._lock: int | None = None
+        self._staging = BatchStaging(self.store)
 
     @property
     def store(self) -> Path:
@@ -155,13 +157,27 @@ class NatsServer:
             raise Unavailable(
                 f"nats-server was not ready in {self._ready_s_max} s; see {self._log_file}"
             ) from error
+        self._staging.link()
         _log.info("nats_server_started", pid=self.pid, port=self._port, store=str(self.store))
+
+    async def prepare(self, shards: int = 1) -> LogSettings:
+        """Make the streams, see that batches are staged in memory; return how to reach the log.
+
+        Raises:
+            Misconfigured: a stream is there and set up differently.
+            CorruptLog: a stream has holes.
+            Unavailable: the server does not answer.
+        """
+        settings = self.settings(shards)
+        async with connect(settings):
+            self._staging.link()
+        return settings
 
     async def stop(self) -> None:
         """End the server: SIGTERM, and SIGKILL when it takes too long. Idempotent."""
         self._stopping = True
         await self._end()
-
+        self._staging.remove()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -7,8 +7,8 @@ import msgspec
 from events.errors import Misconfigured
 
 PORT_MAX = 65_535
-#: From `port` on, how many ports a gateway may use.
-PORTS_NEEDED = 60
+#: Ports in a row that Serve needs beside the one that clients use.
+INNER_PORTS = 50
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,8 +16,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `haproxy` puts HAProxy (it comes with Serve) in front of the replicas instead of Serve's own
     proxy in Python: a third of the latency and three times the throughput on two cores. Serve then
-    also opens HAProxy's statistics, without a key, on `port` + 1 and + 2 of every interface; they
-    hold counts and no content. Turn it off where even those must not be seen.
+    also opens HAProxy's statistics, without a key, on a port of every interface; they hold counts
+    and no content. Turn it off where even those must not be seen.
     """
 
     host: str = "127.0.0.1"
@@ -43,10 +43,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Misconfigured: a port out of range or a bound that is not positive.
         """
-        if not 0 < self.port <= PORT_MAX - PORTS_NEEDED:
-            raise Misconfigured(
-                f"serve port {self.port} is not between 1 and {PORT_MAX - PORTS_NEEDED}"
-            )
+        if not 0 < self.port <= PORT_MAX:
+            raise Misconfigured(f"serve port {self.port} is not between 1 and {PORT_MAX}")
         # Two events of a batch are not messages at most (a person seen first, a chat's context).
         if not 0 < self.messages_max <= 900:
             raise Misconfigured("messages_max must be between 1 and 900: one request is one batch")
@@ -64,18 +62,21 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) <= 0:
                 raise Misconfigured(f"{name} must be greater than 0, not {getattr(self, name)}")
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, inner_port: int) -> dict[str, str]:
         """Return what must be in the environment before Ray starts and before it is imported.
 
-        Ports follow from `port`, so that systems side by side do not meet.
+        Args:
+            inner_port: the first of `INNER_PORTS` free ports in a row, for Serve's own use; systems
+                side by side need different ones.
         """
         return {
             "RAY_SERVE_ENABLE_HA_PROXY": "1" if self.haproxy else "0",
-            "RAY_SERVE_HAPROXY_STATS_PORT": str(self.port + 1),
-            "RAY_SERVE_HAPROXY_METRICS_PORT": str(self.port + 2),
-            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(self.port + 3),
-            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(self.port + 10),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(self.port + PORTS_NEEDED),
+            "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+            "RAY_SERVE_HAPROXY_STATS_PORT": str(inner_port),
+            "RAY_SERVE_HAPROXY_METRICS_PORT": str(inner_port + 1),
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(inner_port + 2),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(inner_port + 3),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(inner_port + INNER_PORTS - 1),
             # Serve's 30 s are for load balancers that learn slowly; HAProxy learns at once.
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
             "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "1",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import rjieba
-
 from actors.extraction import words_zh
 from actors.extraction.reading import Clause, Reading
 from actors.extraction.words_zh import FAMILY, OTHERS, PLACE, SURNAME, TITLE
@@ -214,6 +212,8 @@ _COMMON = re.compile(
 def _looks_like_name(word: str) -> bool:
     if _COMMON.search(word):
         return False
+    import rjieba  # its dictionary takes 33 MB; of nine agents only this tier's asks for it
+
     tags = rjieba.tag(word)
     if len(word) == 2 and word[0] == word[1]:
         return True

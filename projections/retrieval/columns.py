@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Floats = npt.NDArray[np.float32]
+
 #: Stands for "no such row" and "no such day".
 NONE = -1
 _KINDS: dict[str, tuple[Any, Any]] = {

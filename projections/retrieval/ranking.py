@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 import msgspec
 import numpy as np
 
-from projections.retrieval.postings import Floats
+from projections.retrieval.columns import Floats
 from projections.retrieval.signals import Signals
 
 

@@ -5,11 +5,13 @@ Filters hold before anything is ranked, so that no hit is found and then dropped
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
+from projections.retrieval.columns import Floats
 from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector, hit_of
-from projections.retrieval.postings import Floats
 from projections.retrieval.question import read_question
 from projections.retrieval.ranking import Weights, distinct_first, fuse
 from projections.retrieval.shelf import Shelf
@@ -19,9 +21,9 @@ Allowed = npt.NDArray[np.bool_]
 
 #: Candidates that each of words, words with the message before, and meaning puts forward.
 _CANDIDATES = 300
-#: Up to so many passages every cosine is computed; beyond, those of the nearest alone.
-_ALL_COSINES = 4096
-_NEAREST = 1000
+#: Up to so many passages every cosine and word score is taken; beyond, those of the best alone.
+_ALL = 4096
+_BEST = 1000
 
 
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:
@@ -33,7 +35,7 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
             rows, signals = _measured(shelf, request, allowed)
             scores = fuse(signals, weights)
         case "bm25":
-            words, _ = shelf.bm25(request.query)
+            words = shelf.bm25(request.query, len(shelf))
             rows = np.flatnonzero(allowed & (words > 0))
             scores = np.round(words[rows], 5)
         case "embedding":
@@ -72,7 +74,8 @@ def _allowed(shelf: Shelf, request: SearchRequest) -> Allowed:
 
 def _measured(shelf: Shelf, request: SearchRequest, allowed: Allowed) -> tuple[Rows, Signals]:
     question = read_question(request.query, shelf.speakers)
-    words, together = shelf.bm25(question.bare)
+    words = _word_scores(shelf.bm25, shelf, question.bare, allowed)
+    together = _word_scores(shelf.bm25_together, shelf, question.bare, allowed)
     cosines = _cosines(shelf, request.vector, allowed)
     average = 0.0
     if request.vector is not None and shelf.vectors is not None and cosines.any():
@@ -89,6 +92,23 @@ def _measured(shelf: Shelf, request: SearchRequest, allowed: Allowed) -> tuple[R
     )
 
 
+def _word_scores(
+    score: Callable[[str, int], Floats], shelf: Shelf, query: str, allowed: Allowed
+) -> Floats:
+    """Return the score of each row by words, 0 elsewhere; float32 [rows].
+
+    On a large shelf of the best rows. When filters leave fewer candidates of these than are put
+    forward, of all: which candidates there are is as if the filters had come first.
+    """
+    if len(shelf) <= _ALL:
+        return score(query, len(shelf))
+    scores = score(query, _BEST)
+    found = scores > 0
+    if found.sum() == _BEST and (found & allowed).sum() < _CANDIDATES:
+        scores = score(query, len(shelf))
+    return scores
+
+
 def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed) -> Floats:
     """Return the cosine of each row that has a vector, 0 elsewhere; float32 [rows].
 
@@ -98,10 +118,10 @@ def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed) -> Floats:
     cosines = np.zeros(len(allowed), np.float32)
     if vector is None or shelf.vectors is None or len(vector) != shelf.vectors.dimension:
         return cosines
-    if len(shelf.vectors) <= _ALL_COSINES:
-        rows, found = shelf.vectors.nearest(vector, _ALL_COSINES)
+    if len(shelf.vectors) <= _ALL:
+        rows, found = shelf.vectors.nearest(vector, _ALL)
     else:
-        rows, found = shelf.vectors.nearest(vector, _NEAREST, None if allowed.all() else allowed)
+        rows, found = shelf.vectors.nearest(vector, _BEST, None if allowed.all() else allowed)
     cosines[rows] = found
     return cosines
 

@@ -1,7 +1,8 @@
 """One person's passages: what was added, how messages follow each other, words and vectors.
 
 Where a message stands in its session follows from its log position alone, and nothing else here
-depends on the order in which things came: a shelf after any history equals one filled afresh.
+depends on the order in which things came: a shelf after any history equals one filled afresh (the
+weights of words on a large one excepted, see `word_index_tantivy`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import msgspec
 import numpy as np
 
 from projections.faiss_index import VectorIndex
-from projections.retrieval.columns import NONE, Columns
+from projections.retrieval.columns import NONE, Columns, Floats
 from projections.retrieval.passage import CONVERSATION, Passage, Vector
-from projections.retrieval.postings import Floats, Postings, bm25
 from projections.retrieval.question import day_number, is_question, speaks_of_time
-from projections.retrieval.words_tantivy import counted_terms, terms
+from projections.retrieval.word_index_tantivy import WAITING_MAX, WordIndex
+from projections.retrieval.words_tantivy import terms
 
 SessionKey = tuple[str, int]
 _HASH_BYTES = 32
@@ -39,7 +40,8 @@ class Shelf:
         self.columns = Columns()
         self.passages: list[Passage | None] = []
         self.rows: dict[str, dict[int, int]] = {}
-        self.postings = Postings()
+        self._words = WordIndex(self._terms_of)
+        self._last_cut: tuple[int, list[str]] = (NONE, [])
         self.vectors: VectorIndex | None = None
         self.speakers: dict[str, int] = {}
         self.tiers: dict[str, int] = {}
@@ -57,13 +59,12 @@ class Shelf:
         What comes in place of another needs a vector of its own.
         """
         self.remove(passage.id, passage.ordinal)
-        counts = counted_terms(passage.text)
         row = self.columns.append(
             live=True,
             ended=passage.ended_at is not None,
             asks=is_question(passage.text),
             timely=bool(passage.occurred_at) or speaks_of_time(passage.text),
-            length=counts.total(),
+            length=len(terms(passage.text)),
             speaker=self.speakers.setdefault(passage.speaker, len(self.speakers)),
             tier=self.tiers.setdefault(passage.tier, len(self.tiers)),
             said_s=passage.said_at.timestamp(),
@@ -73,10 +74,12 @@ class Shelf:
         )
         self.passages.append(passage)
         self.rows.setdefault(passage.id, {})[passage.ordinal] = row
-        self.postings.add(row, counts)
+        self._words.put(row)
         if passage.tier == CONVERSATION:
             self._link(row, passage)
         self._digest += _digest_of(passage)
+        if self._words.waiting >= WAITING_MAX:
+            self._words.refresh(self.columns["live"])
 
     def amend(self, passage: Passage) -> None:
         """Put a passage that says the same in the place of the old one, which leaves its vector."""
@@ -124,16 +127,13 @@ class Shelf:
         vector = self.vector_of(row)
         return b"" if vector is None else vector.astype("<f2").tobytes()
 
-    def bm25(self, query: str) -> tuple[Floats, Floats]:
-        """Score all rows by words: each passage alone, and together with the message before it."""
-        return bm25(
-            self.postings,
-            terms(query),
-            live=self.columns["live"],
-            lengths=self.columns["length"],
-            following=self.columns["after"],
-            preceding=self.columns["before"],
-        )
+    def bm25(self, query: str, limit: int) -> Floats:
+        """Score the text of the `limit` best rows by words; float32 [rows], 0 for the others."""
+        return self._words.alone(terms(query), self.columns["live"], limit)
+
+    def bm25_together(self, query: str, limit: int) -> Floats:
+        """Score texts together with the message before each, as `bm25` does."""
+        return self._words.together(terms(query), self.columns["live"], limit)
 
     def digest(self) -> bytes:
         """Return a hash over ids, texts, metadata and vectors, kept up with every change.
@@ -164,6 +164,7 @@ class Shelf:
             self._unlink(row, passage)
         self.columns["live"][row] = False
         self.passages[row] = None
+        self._words.remove(row)
         self.dead += 1
         del self.rows[passage.id][passage.ordinal]
         if not self.rows[passage.id]:
@@ -191,6 +192,21 @@ class Shelf:
             self.columns["after"][first] = second
         if second != NONE:
             self.columns["before"][second] = first
+            self._words.put(second)
+
+    def _terms_of(self, row: int) -> tuple[list[str], list[str]]:
+        """Return the terms of a row, and those with the terms of the message before it."""
+        before = int(self.columns["before"][row])
+        # The one before first: in order of rows it is the last one that was cut.
+        context = [] if before == NONE else self._cut(before)
+        own = self._cut(row)
+        return own, own + context
+
+    def _cut(self, row: int) -> list[str]:
+        if self._last_cut[0] != row:
+            passage = self.passages[row]
+            self._last_cut = (row, terms(passage.text) if passage is not None else [])
+        return self._last_cut[1]
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from projections.retrieval.columns import NONE
-from projections.retrieval.postings import Floats
+from projections.retrieval.columns import NONE, Floats
 from projections.retrieval.question import Question, day_number
 from projections.retrieval.shelf import Shelf
 
@@ -78,7 +77,7 @@ def measure(
         shelf: the person's passages.
         question: what was asked.
         candidates: rows to measure, int64 [candidates].
-        words: BM25 of every row's text, float32 [rows].
+        words: BM25 of every row's text, float32 [rows]; 0 where not known.
         words_together: the same with the message before, float32 [rows].
         cosines: of every row with the question, float32 [rows]; 0 where not known.
         average_cosine: of all the person's passages with the question.

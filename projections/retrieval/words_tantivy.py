@@ -7,7 +7,6 @@ characters into words first, because an analyser for English takes a whole run a
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 import rjieba
 from tantivy import Filter, TextAnalyzer, TextAnalyzerBuilder, Tokenizer
@@ -47,11 +46,6 @@ def terms(text: str) -> list[str]:
     cut = _CHINESE_RUN.sub(_cut_run, text)
     found: list[str] = _ANALYZER.analyze(_THOUSANDS.sub("", cut))
     return found
-
-
-def counted_terms(text: str) -> Counter[str]:
-    """Return how often each term occurs in a text."""
-    return Counter(terms(text))
 
 
 def _cut_run(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from events.errors import Misconfigured
-from serve.settings import ServeSettings
+from serve.settings import INNER_PORTS, ServeSettings
 from tests.unit.fakes.gateway import V1, problem, running
 
 
@@ -62,8 +62,8 @@ def test_settings_are_refused_when_nothing_can_work_with_them() -> None:
 
 
 def test_ports_differ_when_systems_stand_side_by_side() -> None:
-    """Everything that listens follows from the gateway's port."""
-    one, other = (ServeSettings(port=port).environment() for port in (47_283, 48_283))
+    """Serve's own ports lie in the row that each system is given."""
+    one, other = (ServeSettings().environment(first) for first in (20_000, 20_000 + INNER_PORTS))
     ports = [name for name in one if name.endswith("PORT")]
     assert len(ports) == 5
     assert not {one[name] for name in ports} & {other[name] for name in ports}

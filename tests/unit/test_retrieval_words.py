@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from projections.retrieval.words_tantivy import counted_terms, terms
+from projections.retrieval.words_tantivy import terms
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,3 @@ def test_english_terms_are_stems_without_function_words(text: str, wanted: list[
 def test_chinese_terms_are_words_when_text_is_mixed(text: str, wanted: set[str]) -> None:
     """Chinese runs are cut into words wherever they touch letters and digits."""
     assert wanted <= set(terms(text))
-
-
-def test_counts_tell_how_often_a_term_occurs() -> None:
-    """The same stem counts together."""
-    assert counted_terms("Swim, swims, swimming; a boat") == {"swim": 3, "boat": 1}

@@ -12,7 +12,7 @@ from actors.answerer import Answerer
 from actors.commit import Committer, own_user
 from actors.deciders.base import Stateless
 from actors.effects import Append, Effect, Keep, memory_id
-from actors.embedding import HashEmbedder, Vectors
+from actors.embedding import Embedded, HashEmbedder
 from actors.execution import Execution, Plan, Step
 from actors.names import Agent
 from actors.queries import SearchMemories, SearchOutcome
@@ -85,10 +85,8 @@ class LatestWordDecider(Stateless):
 class Embedding:
     """The hash embedder behind the asynchronous port."""
 
-    model_id = "hash"
-
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        return HashEmbedder().embed(texts)
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        return Embedded("hash", HashEmbedder().embed(texts))
 
 
 class NothingFound:

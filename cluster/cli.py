@@ -1,0 +1,63 @@
+"""`mirix`: the command line, put together from one module a family of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from cluster import cli_eval, cli_events, cli_memory, cli_system
+from cluster.cli_output import err, quiet_logs
+from events.errors import MirixError, Misconfigured
+
+USAGE_ERROR = 2
+OPERATIONAL_ERROR = 1
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="mirix",
+    help="Memory for AI assistants: nine agents, six tiers, one log.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+for family in (cli_system, cli_memory, cli_events, cli_eval):
+    family.register(app)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0 on success, 1 when it failed, 2 when it was asked wrongly."""
+    quiet_logs()
+    try:
+        status = app(args=arguments, prog_name="mirix", standalone_mode=False)
+    except TyperException as error:
+        return _usage(error)
+    except MirixError as error:
+        _say(error.message)
+        return USAGE_ERROR if isinstance(error, Misconfigured) else OPERATIONAL_ERROR
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        return OPERATIONAL_ERROR
+    return status if isinstance(status, int) else 0
+
+
+def _usage(error: TyperException) -> int:
+    told = getattr(error, "format_message", lambda: str(error))()
+    if type(error).__name__ == "NoArgsIsHelpError":  # typer does not export it
+        err.print(told, markup=False, highlight=False)
+    else:
+        _say(f"{' '.join(told.split())} (see `mirix --help`)")
+    return USAGE_ERROR
+
+
+def _say(line: str) -> None:
+    err.print(f"mirix: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

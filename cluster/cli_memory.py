@@ -1,0 +1,160 @@
+"""`mirix ingest | ask | search`: into memory and out of it, over the public HTTP API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from cluster.api_client import ApiClient, Found
+from cluster.asking import ask as ask_assistant
+from cluster.cli_output import (
+    AsJson,
+    Data,
+    Url,
+    User,
+    err,
+    open_client,
+    out,
+    progress_bar,
+    run,
+    show_json,
+    table,
+)
+from cluster.ingest import Summary
+from cluster.ingest import ingest as ingest_lanes
+from cluster.records import files_of, read_file
+from events.errors import CommandRejected
+
+#: Bad records that are shown one by one; the summary counts the rest.
+_BAD_SHOWN_MAX = 50
+
+Paths = Annotated[list[Path], typer.Argument(help="Files or directories.", show_default=False)]
+Tiers = Annotated[list[str] | None, typer.Option("--tier", help="Only this tier; repeatable.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many hits.")]
+Method = Annotated[str, typer.Option("--method", help="hybrid, embedding, bm25 or string_match.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    for command in (ingest, ask, search):
+        app.command()(command)
+
+
+def ingest(
+    paths: Paths,
+    user: User = "default",
+    wait: Annotated[bool, typer.Option(help="Return when all can be found.")] = True,
+    data: Data = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put chats and documents into memory; a bad record is told with its line, the rest goes in.
+
+    Reads JSON and JSONL chats (role, content, time), LoCoMo files, Markdown and text. Reading the
+    same chat again adds nothing twice.
+
+    Examples: `mirix ingest chat.jsonl --user alice` · `mirix ingest notes/ --json`
+
+    Each conversation of a LoCoMo file becomes a user of its own, `locomo-<sample_id>`.
+    """
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise CommandRejected(f"no such file or directory: {', '.join(missing)}")
+    summary = run(_ingest(open_client(data, url), paths, user, wait))
+    for bad in summary.bad_records[:_BAD_SHOWN_MAX]:
+        err.print(str(bad), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        rate = round(summary.messages_per_s, 1)
+        show_json({**msgspec.to_builtins(summary), "messages_per_s": rate})
+    else:
+        _show_summary(summary)
+    if summary.bad_records and not summary.messages and not summary.documents:
+        raise CommandRejected("nothing went in: every record was bad")
+
+
+async def _ingest(client: ApiClient, paths: list[Path], user: str, wait: bool) -> Summary:
+    lanes = [(str(file), read_file(file)) for path in paths for file in files_of(path)]
+    with progress_bar("records") as advance:
+        async with client:
+            return await ingest_lanes(client, lanes, user_id=user, wait=wait, on_progress=advance)
+
+
+def _show_summary(summary: Summary) -> None:
+    out.print(
+        f"{summary.messages} messages and {summary.documents} documents in "
+        f"{summary.seconds:.1f} s ({summary.messages_per_s:.0f} messages/s), "
+        f"{len(summary.bad_records)} bad records"
+    )
+
+
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask.")],
+    user: User = "default",
+    data: Data = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what is remembered; the answer cites the memories that it rests on.
+
+    Example: `mirix ask "Where does Ann live now?" --user alice`
+    """
+    answer = run(_ask(open_client(data, url), question, user))
+    if as_json:
+        show_json(answer)
+        return
+    out.print(answer["response"], markup=False)
+    for number, citation in enumerate(answer.get("citations", ()), start=1):
+        line = f"  [{number}] {citation['tier']}: {_one_line(citation['text'])}"
+        out.print(line, style="dim", markup=False, highlight=False)
+
+
+async def _ask(client: ApiClient, question: str, user: str) -> dict[str, Any]:
+    async with client:
+        return await ask_assistant(client, question, user_id=user)
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    user: User = "default",
+    tier: Tiers = None,
+    limit: Limit = 10,
+    method: Method = "hybrid",
+    data: Data = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search the six tiers and the messages themselves.
+
+    Examples: `mirix search "green build"` · `mirix search 护照 --tier knowledge_vault --json`
+    """
+    found = run(_search(open_client(data, url), query, user, tier, limit, method))
+    if as_json:
+        show_json(found)
+        return
+    rows = table("score", "tier", "when", "what")
+    for hit in found.results:
+        when = hit.occurred_at or (hit.recorded_at or "")[:10]
+        rows.add_row(f"{hit.score:.3f}", hit.tier, when, _one_line(hit.text))
+    out.print(rows if found.results else "nothing found")
+
+
+async def _search(
+    client: ApiClient,
+    query: str,
+    user: str,
+    tiers: list[str] | None,
+    limit: int,
+    method: str,
+) -> Found:
+    async with client:
+        return await client.search(
+            query, user_id=user, tiers=tiers, limit=limit, search_method=method
+        )
+
+
+def _one_line(text: str, chars_max: int = 160) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= chars_max else f"{line[: chars_max - 1]}…"

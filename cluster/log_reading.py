@@ -1,0 +1,185 @@
+"""Read the log itself, for people: envelope and payload of each event as JSON values.
+
+What a person said is decrypted with the local keys; vault secrets stay sealed, they are only shown
+through the audited reveal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from cluster import wiring
+from cluster.data_dir import DataDir, SystemRecord
+from events.catalogue import CATALOGUE
+from events.codec import Codec
+from events.connection import Connection, connect
+from events.envelope import Event
+from events.errors import CommandRejected, NotFound
+from events.ids import shard_of
+from events.journal import Journal
+from events.sealing import KeyRing
+from serve.access import DEFAULT_TENANT
+from serve.identity import Identities
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events: of a type, of a user (the client's id or the opaque one), with a text."""
+
+    kind: str = ""
+    user: str = ""
+    pattern: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what can never match.
+
+        Raises:
+            CommandRejected: the type is not in the catalogue or the pattern is not one.
+        """
+        if self.kind and self.kind not in CATALOGUE:
+            raise CommandRejected(f"{self.kind} is not an event; see docs/events.md")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise CommandRejected(f"{self.pattern!r} is not a pattern: {error}") from error
+
+
+@asynccontextmanager
+async def read_log(directory: DataDir, record: SystemRecord) -> AsyncIterator[LogReader]:
+    """Open the log of a running system."""
+    async with connect(wiring.log_settings(record)) as connection:
+        yield LogReader(directory, connection)
+
+
+async def read_events(directory: DataDir, record: SystemRecord) -> AsyncIterator[Event]:
+    """Yield every event of every shard, shard by shard, checking each.
+
+    Raises:
+        CorruptLog: there is a gap or altered bytes.
+    """
+    async with read_log(directory, record) as reader:
+        async for event in reader.every():
+            yield event
+
+
+class LogReader:
+    """Reads the log of a running system. Opened by `read_log`."""
+
+    def __init__(self, directory: DataDir, connection: Connection) -> None:
+        self._shards = connection.settings.shards
+        keystore = wiring.keystore(directory)
+        codec = Codec(KeyRing(keystore))
+        self._identities = Identities.of(keystore, self._shards)
+        self._journals = [Journal(connection.log(shard), codec) for shard in range(self._shards)]
+
+    async def last(self, wanted: Filter, count: int) -> list[dict[str, Any]]:
+        """Return the last `count` events that are wanted, shard by shard, oldest first."""
+        found: list[dict[str, Any]] = []
+        for journal in self._journals_for(wanted):
+            end = await journal.last_position()
+            # Look back in steps, so that the end of a long log is quickly there.
+            span, after, kept = max(count * 4, 256), end, list[dict[str, Any]]()
+            while after > 0 and len(kept) < count:
+                until, after = after, max(0, after - span)
+                span *= 4
+                events = self._read(journal, wanted, after, until)
+                kept = [event async for event in events] + kept
+            found += kept[-count:]
+        return found
+
+    async def matching(self, wanted: Filter) -> AsyncIterator[dict[str, Any]]:
+        """Yield all events that are wanted."""
+        for journal in self._journals_for(wanted):
+            async for shown in self._read(journal, wanted, 0, None):
+                yield shown
+
+    async def follow(self, wanted: Filter, shard: int = 0) -> AsyncIterator[dict[str, Any]]:
+        """Yield events of a shard as they come, for ever."""
+        journal = self._journals[shard]
+        batches = journal.follow(after=await journal.last_position(), kinds=self._kinds(wanted))
+        async with aclosing(batches):
+            async for batch in batches:
+                for event in batch.events:
+                    shown = shown_event(event)
+                    if self._is_wanted(event, shown, wanted):
+                        yield shown
+
+    async def every(self) -> AsyncIterator[Event]:
+        """Yield every event of every shard; reading them all finds gaps and altered bytes."""
+        for journal in self._journals:
+            async with aclosing(journal.read()) as events:
+                async for event in events:
+                    yield event
+
+    async def one(self, reference: str) -> dict[str, Any]:
+        """Return the event with this id, or at `shard:position` or `position`.
+
+        Raises:
+            NotFound: there is none.
+        """
+        at = re.fullmatch(r"(?:(\d+):)?(\d+)", reference)
+        if at:
+            shard, position = int(at[1] or 0), int(at[2])
+            if shard < self._shards and position > 0:
+                journal = self._journals[shard]
+                async for event in journal.read(after=position - 1, until=position):
+                    return shown_event(event)
+        else:
+            async for shown in self.matching(Filter()):
+                if shown["event_id"] == reference:
+                    return shown
+        raise NotFound(f"no event {reference} in the log")
+
+    def _journals_for(self, wanted: Filter) -> list[Journal]:
+        if not wanted.user:
+            return self._journals
+        return [self._journals[shard_of(self._opaque(wanted.user), self._shards)]]
+
+    async def _read(
+        self, journal: Journal, wanted: Filter, after: int, until: int | None
+    ) -> AsyncIterator[dict[str, Any]]:
+        events = journal.read(after=after, until=until, kinds=self._kinds(wanted))
+        async with aclosing(events):
+            async for event in events:
+                shown = shown_event(event)
+                if self._is_wanted(event, shown, wanted):
+                    yield shown
+
+    def _kinds(self, wanted: Filter) -> frozenset[str] | None:
+        return frozenset({wanted.kind}) if wanted.kind else None
+
+    def _is_wanted(self, event: Event, shown: dict[str, Any], wanted: Filter) -> bool:
+        if wanted.user and event.user != self._opaque(wanted.user):
+            return False
+        if not wanted.pattern:
+            return True
+        text = msgspec.json.encode(shown).decode()
+        return re.search(wanted.pattern, text, re.IGNORECASE) is not None
+
+    def _opaque(self, user: str) -> str:
+        if user.startswith("usr_"):
+            return user
+        return self._identities.person(DEFAULT_TENANT, user).id
+
+
+def shown_event(event: Event) -> dict[str, Any]:
+    """Return an event as JSON values; bytes (vectors, sealed secrets) by their length only."""
+    fields = msgspec.to_builtins(msgspec.structs.asdict(event.envelope), builtin_types=(bytes,))
+    payload = msgspec.to_builtins(event.payload, builtin_types=(bytes,))
+    return {"position": event.position, **fields, "payload": _without_bytes(payload)}
+
+
+def _without_bytes(value: Any) -> Any:
+    match value:
+        case bytes():
+            return f"<{len(value)} bytes>"
+        case dict():
+            return {key: _without_bytes(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_without_bytes(item) for item in value]
+        case _:
+            return value

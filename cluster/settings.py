@@ -1,0 +1,148 @@
+"""All settings of a system, composed once: defaults, then `mirix.toml`, then MIRIX_*, then flags.
+
+The only module that reads the environment. A bad value is one error that names where it came from,
+the key, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from events.errors import Misconfigured
+
+PREFIX = "MIRIX_"
+FILE_NAME = "mirix.toml"
+DEFAULT_DATA = Path("data")
+DEFAULT_PORT = 47283
+
+Port = Annotated[
+    int, msgspec.Meta(ge=1, le=65535, description="a port, a whole number from 1 to 65535")
+]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1024, description="a whole number from 1 to 1024")]
+Events = Annotated[
+    int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
+]
+Seconds = Annotated[
+    float, msgspec.Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400")
+]
+Precision = Literal["fp32", "int8"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator may decide; each package's own settings are made from it.
+
+    `url` and `api_key` reach a system elsewhere; `bootstrap_key` presets the first service key.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: Port = DEFAULT_PORT
+    shards: Count = 1
+    url: str = ""
+    api_key: str = ""
+    bootstrap_key: str = ""
+    embedder_precision: Precision = "int8"
+    embedder_threads: Count = 1
+    snapshot_every_events: Events = 20_000
+    ready_timeout_s: Seconds = 120.0
+    stop_timeout_s: Seconds = 60.0
+    log_level: LogLevel = "info"
+
+    def __repr__(self) -> str:
+        """Show everything but keys."""
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        for name in ("api_key", "bootstrap_key"):
+            shown[name] = "***" if shown[name] else ""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+
+_TYPES = get_type_hints(Settings, include_extras=True)
+
+
+def from_environment(data: Path | None = None, **flags: Any) -> Settings:
+    """Compose the settings from this process's environment; flags that are None are not given.
+
+    Raises:
+        Misconfigured: a value or a name is wrong.
+    """
+    return compose(os.environ, data=data, flags=flags)
+
+
+def compose(
+    environ: Mapping[str, str], *, data: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings that defaults, file, environment and flags give, later ones winning.
+
+    Raises:
+        Misconfigured: a value or a name is wrong.
+    """
+    variables = {
+        name: value for name, value in environ.items() if name.startswith(PREFIX) and value != ""
+    }
+    data_dir = _data_dir(data, variables.pop(f"{PREFIX}DATA", None))
+    values: dict[str, Any] = {}
+    file = data_dir / FILE_NAME
+    for key, value in _read_file(file).items():
+        known = _known(key, f"{file}: {key}", key)
+        values[known] = _convert(known, value, f"{file}: {key}", True)
+    for name, text in sorted(variables.items()):
+        key = _known(name.removeprefix(PREFIX).lower(), f"environment variable {name}", name)
+        values[key] = _convert(key, text, f"environment variable {name}", False)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            values[key] = _convert(key, value, f"option --{key.replace('_', '-')}", True)
+    return Settings(data_dir=data_dir, **values)
+
+
+def _data_dir(flag: Path | None, variable: str | None) -> Path:
+    chosen = flag or (Path(variable) if variable else DEFAULT_DATA)
+    directory = chosen.expanduser().resolve()
+    if directory.exists() and not directory.is_dir():
+        raise Misconfigured(f"data directory {directory} is a file; expected a directory")
+    return directory
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"{file} is not TOML: {error}") from error
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _known(key: str, where: str, written: str) -> str:
+    if key in _TYPES and key != "data_dir":
+        return key
+    near = get_close_matches(key, _TYPES, n=1)
+    hint = near[0] if near and near[0] != "data_dir" else ""
+    if hint and written.startswith(PREFIX):
+        hint = PREFIX + hint.upper()
+    raise Misconfigured(f"{where} is not a setting" + (f"; did you mean {hint}?" if hint else ""))
+
+
+def _convert(key: str, value: Any, where: str, strict: bool) -> Any:
+    try:
+        return msgspec.convert(value, _TYPES[key], strict=strict)
+    except msgspec.ValidationError as error:
+        shown = "(not shown)" if key.endswith("_key") else repr(value)
+        raise Misconfigured(f"{where} is {shown}; expected {_expected(_TYPES[key])}") from error
+
+
+def _expected(kind: Any) -> str:
+    for note in getattr(kind, "__metadata__", ()):
+        if isinstance(note, msgspec.Meta) and note.description:
+            return note.description
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(get_args(kind))
+    return "text" if kind is str else str(kind)

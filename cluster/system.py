@@ -1,0 +1,239 @@
+"""The supervisor behind `mirix up`: starts log, Ray, agents and gateway, watches, stops them again.
+
+    lock -> nats-server -> Ray -> nine agents a shard -> gateway -> ready -> ... -> the reverse
+
+It owns every process of the system. Whatever ends it (SIGTERM, Ctrl-C, an error while starting), it
+stops what was started in reverse order and looks by pid that nothing is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import psutil
+import structlog
+
+from cluster import processes, ray_host, wiring
+from cluster.api_client import ApiClient
+from cluster.data_dir import DataDir, SystemRecord
+from cluster.lifecycle import clean_up
+from cluster.operator_key import local_operator_key
+from cluster.settings import Settings
+from events.connection import LogSettings
+from events.errors import Unavailable
+from events.nats_server import NatsServer
+
+#: Ray's own processes that nothing restarts: without one of them the system cannot go on.
+_VITAL = frozenset({"gcs_server", "raylet"})
+_LOOK_S = 2.0
+_GRACE_S = 5.0
+_READY_POLL_S = 0.2
+
+_log = structlog.get_logger()
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `up` tells while it starts: steps, then once that it is ready (with the first key)."""
+
+    step: str = ""
+    seconds: float = 0.0
+    url: str = ""
+    bootstrap_key: str = ""
+    pid: int = 0
+    error: str = ""
+
+
+async def run_system(settings: Settings, tell: Callable[[Progress], None]) -> None:
+    """Start a system, serve until a signal asks to stop, and leave nothing running.
+
+    Raises:
+        CommandRejected: another supervisor runs on the directory.
+        Misconfigured: the system cannot start as it is set up.
+        Unavailable: a part did not start in time, or died for good.
+    """
+    directory = DataDir(settings.data_dir)
+    directory.prepare()
+    with directory.lock():
+        clean_up(directory)
+        await _Supervisor(settings, directory, tell).run()
+
+
+class _Supervisor:
+    """One run of a system."""
+
+    def __init__(
+        self, settings: Settings, directory: DataDir, tell: Callable[[Progress], None]
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._tell = tell
+        self._started_at_s = time.monotonic()
+        self._stop = asyncio.Event()
+        self._record = SystemRecord(
+            supervisor=processes.this_process(),
+            run_id=uuid4().hex,
+            port=settings.port,
+            shards=settings.shards,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    async def run(self) -> None:
+        processes.mark_children(self._record.run_id)
+        self._write()
+        self._hear_signals()
+        try:
+            async with AsyncExitStack() as stack:
+                if await self._unless_stopped(self._start(stack)):
+                    await self._watch()
+                self._write(state="stopping")
+        finally:
+            self._end_leftovers()
+            self._directory.remove_system()
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        server = await self._start_log(stack)
+        log = server.settings(shards=self._settings.shards)
+        self._step("starting Ray")
+        # In this thread: the kernel ends Ray's processes when the thread that made them ends.
+        stack.push_async_callback(self._part("Ray", ray_host.stop_ray, self._record.run_id))
+        sessions = ray_host.start_ray(
+            self._directory, self._record.run_id, wiring.serve_settings(self._settings)
+        )
+        self._hear_signals()  # Ray put its own handlers in the place of ours
+        self._write(ray_temp_dir=str(sessions))
+        operator = local_operator_key(self._settings.data_dir)
+        await self._start_actors(stack, log, operator)
+        await self._wait_ready(operator)
+        self._write(state="ready", url=self._url)
+        self._say(Progress(step="ready", url=self._url))
+
+    async def _start_actors(self, stack: AsyncExitStack, log: LogSettings, operator: str) -> None:
+        """Start agents and gateway side by side: neither waits for the other."""
+        self._step(f"starting nine agents in {self._settings.shards} shard(s), and the gateway")
+        stack.push_async_callback(self._part("agents", wiring.stop_agents, self._settings))
+        stack.push_async_callback(self._part("gateway", wiring.stop_gateway))
+        key = await wiring.put_keys_in_use(self._settings, log, operator)
+        if key is not None:
+            self._say(Progress(step="service key made, shown this once", bootstrap_key=key))
+        starts = (wiring.start_agents, wiring.start_gateway)
+        await asyncio.gather(*(asyncio.to_thread(start, self._settings, log) for start in starts))
+
+    async def _start_log(self, stack: AsyncExitStack) -> NatsServer:
+        self._step("starting the log")
+        server = NatsServer(self._directory.log)
+        stack.push_async_callback(server.stop)
+        await server.start()
+        supervising = asyncio.create_task(server.supervise())
+        stack.callback(supervising.cancel)
+        supervising.add_done_callback(lambda _: self._stop.set())
+        reach = await server.prepare(self._settings.shards)
+        self._write(
+            nats_url=reach.url,
+            nats_user=reach.user,
+            nats_monitor_url=reach.monitor_url,
+            nats_password_file=str(self._directory.log / "nats-password"),
+        )
+        return server
+
+    @property
+    def _url(self) -> str:
+        return f"http://{self._settings.host}:{self._settings.port}"
+
+    async def _wait_ready(self, operator: str) -> None:
+        self._step("waiting until it is ready")
+        async with ApiClient(self._url, operator) as client:
+            try:
+                async with asyncio.timeout(self._settings.ready_timeout_s):
+                    while not await client.is_ready():  # noqa: ASYNC110  # it is another process
+                        await asyncio.sleep(_READY_POLL_S)
+            except TimeoutError as error:
+                raise Unavailable(
+                    f"{self._url}/ready did not say so in {self._settings.ready_timeout_s:g} s; "
+                    f"see {self._directory.run}"
+                ) from error
+
+    async def _watch(self) -> None:
+        """Keep the record of processes true until a signal comes or a vital one has died."""
+        while not self._stop.is_set():
+            below = await asyncio.to_thread(processes.descendants)
+            missing = _VITAL - {record.name for record in below}
+            if missing:
+                raise Unavailable(
+                    f"{', '.join(sorted(missing))} died; stopping, start again with `mirix up`"
+                )
+            if below != self._record.processes:
+                self._write(processes=below)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), _LOOK_S)
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work and return True, or give it up and return False when a signal comes."""
+        working = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            stopped.cancel()
+            working.result()
+            return True
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+        return False
+
+    def _part(
+        self, name: str, stop: Callable[..., None], *args: Any
+    ) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                await asyncio.to_thread(stop, *args)
+            except Exception as error:  # the parts below must be stopped whatever one of them does
+                _log.warning("part_not_stopped", part=name, error=repr(error))
+
+        return run
+
+    def _end_leftovers(self) -> None:
+        left = processes.members(self._record.run_id, self._record.processes)
+        if left:
+            _log.info("leftovers_ended", pids=[process.pid for process in left])
+            left = processes.end(left, grace_s=_GRACE_S)
+        if left:
+            _log.error("leftovers_stay", pids=[process.pid for process in left])
+        ray_host.remove_sessions(ray_host.temp_dir(self._record.run_id))
+
+    def _hear_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+
+    def _step(self, what: str) -> None:
+        self._say(Progress(step=what))
+
+    def _say(self, progress: Progress) -> None:
+        seconds = round(time.monotonic() - self._started_at_s, 1)
+        pid = self._record.supervisor.pid
+        self._tell(msgspec.structs.replace(progress, seconds=seconds, pid=pid))
+
+    def _write(self, **changes: Any) -> None:
+        self._record = msgspec.structs.replace(self._record, **changes)
+        self._directory.write_system(self._record)
+
+
+def resident_mb(record: SystemRecord) -> float:
+    """Return the memory of a system's processes and its supervisor, in MB."""
+    total = processes.resident_bytes(record.run_id, (record.supervisor, *record.processes))
+    return round(total / 1e6, 1)
+
+
+def uptime_s(record: SystemRecord) -> float:
+    """Return how long the supervisor has lived."""
+    process = processes.find(record.supervisor)
+    return round(time.time() - psutil.Process(process.pid).create_time(), 1) if process else 0.0

@@ -1,0 +1,114 @@
+"""The joints between this package and the ones to its left: one small function a joint.
+
+Nothing else in `cluster/` knows how agents are hosted or how the gateway is deployed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from actors.settings import ActorSettings
+from cluster.data_dir import DataDir, SystemRecord
+from cluster.settings import Settings
+from events.connection import LogSettings
+from events.errors import Misconfigured
+from events.sqlite_keystore import SqliteKeyStore
+from serve.access import bootstrap, pepper_of
+from serve.settings import ServeSettings
+
+
+def keystore(directory: DataDir) -> SqliteKeyStore:
+    """Open the key store of a data directory."""
+    return SqliteKeyStore(directory.keys / "keys.db", directory.master_key)
+
+
+def log_settings(record: SystemRecord) -> LogSettings:
+    """Return how to reach the log of a running system.
+
+    Raises:
+        Misconfigured: it has no log yet, or its password cannot be read.
+    """
+    if not record.nats_url:
+        raise Misconfigured("the system has no log yet; it is still starting")
+    try:
+        password = Path(record.nats_password_file).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Misconfigured(
+            f"{record.nats_password_file} cannot be read: {error.strerror}"
+        ) from error
+    return LogSettings(
+        url=record.nats_url,
+        monitor_url=record.nats_monitor_url,
+        user=record.nats_user,
+        password=password,
+        shards=record.shards,
+    )
+
+
+def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
+    """Return what the agents (and the backend of the gateway) need."""
+    directory = DataDir(settings.data_dir)
+    return ActorSettings(
+        log=log,
+        keys_file=directory.keys / "keys.db",
+        master_key_file=directory.master_key,
+        snapshots_dir=directory.snapshots,
+        models_dir=directory.models,
+        embedder_precision=settings.embedder_precision,
+        embedder_threads=settings.embedder_threads,
+        snapshot_every_events=settings.snapshot_every_events,
+        start_timeout_s=settings.ready_timeout_s,
+        log_level=settings.log_level,
+    )
+
+
+def serve_settings(settings: Settings) -> ServeSettings:
+    """Return what the gateway needs."""
+    return ServeSettings(host=settings.host, port=settings.port)
+
+
+def start_agents(settings: Settings, log: LogSettings) -> None:
+    """Start the nine agents of every shard and return when they are ready; Ray is there."""
+    from actors import fleet  # imports Ray, whose switches must be set before that
+
+    fleet.start_agents(actor_settings(settings, log))
+
+
+def stop_agents(settings: Settings) -> None:
+    """Let every agent finish what it has begun and write its snapshot, then end it."""
+    from actors import fleet
+
+    fleet.stop_agents(settings.shards)
+
+
+def start_gateway(settings: Settings, log: LogSettings) -> None:
+    """Deploy the gateway on Ray Serve and return when it serves."""
+    from actors.remote_backend import open_backend
+    from serve import deployment
+
+    actors = actor_settings(settings, log)
+    deployment.deploy_gateway(serve_settings(settings), partial(open_backend, actors))
+
+
+def stop_gateway() -> None:
+    """Take the gateway down; requests in flight are answered first."""
+    from serve import deployment
+
+    deployment.withdraw_gateway()
+
+
+async def put_keys_in_use(settings: Settings, log: LogSettings, operator_key: str) -> str | None:
+    """See that there is a service key and that the operator's own is known.
+
+    Returns:
+        The first service key when it was made just now, to be shown once.
+    """
+    from actors.remote_backend import open_backend
+
+    async with open_backend(actor_settings(settings, log)) as (backend, store):
+        pepper = pepper_of(store)
+        # First: with the operator's key in use, no first key for everybody else would be made.
+        key = await bootstrap(backend, pepper, settings.bootstrap_key or None)
+        await bootstrap(backend, pepper, operator_key)
+        return key

@@ -1,0 +1,151 @@
+"""Score one person's passages by their words: BM25, by tantivy, in memory.
+
+Rules:
+
+1. One index a person. BM25 weighs a word by how many of the indexed texts hold it; in an index of
+   many people that would be everybody's texts, and one person's ranking would move with what
+   another writes.
+2. Two fields a passage: its own terms, and its terms with those of the message before. tantivy
+   never cuts text itself: the fields hold what `words_tantivy.terms` says, with spaces between.
+3. A change is noted at once and written by the next search, all that are waiting in one commit
+   (some 10 ms). Nobody ever searches a stale index, and who is never searched has none.
+4. tantivy counts a deleted passage among the texts until it merges. Up to `EXACT_MAX` passages the
+   index is therefore made anew when something written was changed or removed, beyond when what is
+   deleted passes an eighth of what lives: until then a word of a deleted passage weighs a little
+   less than in an index filled afresh.
+5. A writer, with its threads and buffers, lives for one refresh. Between refreshes a person costs
+   the compressed postings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+from tantivy import Document, Index, IndexWriter, Occur, Query, Schema, SchemaBuilder, Searcher
+
+from projections.retrieval.columns import Floats
+
+#: Up to so many passages the statistics are always those of an index filled afresh.
+EXACT_MAX = 1024
+#: So many waiting changes are written without a search: that is the longest a search has to wait.
+WAITING_MAX = 4096
+_DEAD_PER_LIVING = 1 / 8
+#: The least that tantivy accepts; only what is used of it is ever allocated.
+_WRITER_HEAP_BYTES = 15_000_000
+_ROW, _ALONE, _TOGETHER = "row", "alone", "together"
+
+#: A passage's terms, and its terms with those of the message before it.
+TermsOf = Callable[[int], tuple[list[str], list[str]]]
+
+
+def _schema() -> Schema:
+    # Signed: deleting by term takes a Python number for that, and finds no unsigned field by it.
+    builder = SchemaBuilder().add_integer_field(_ROW, indexed=True, fast=True)
+    for field in (_ALONE, _TOGETHER):
+        # Positions would serve phrases, which nobody asks for.
+        builder = builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
+    return builder.build()
+
+
+_SCHEMA = _schema()
+
+
+class WordIndex:
+    """Which rows hold which terms. Rows are small integers given by the shelf, never reused.
+
+    Args:
+        terms_of: tells the terms of a living row when it is written.
+    """
+
+    def __init__(self, terms_of: TermsOf) -> None:
+        self._terms_of = terms_of
+        self._waiting: set[int] = set()
+        self._deleted: set[int] = set()
+        # Every row below was written, or removed before it came to that.
+        self._end = 0
+        self._dead = 0
+        self._index: Index | None = None
+        self._searcher: Searcher | None = None
+
+    def put(self, row: int) -> None:
+        """Note that a row is new, or that its terms are others now."""
+        self._waiting.add(row)
+
+    def remove(self, row: int) -> None:
+        """Note that a row is no more."""
+        self._waiting.discard(row)
+        if row < self._end:
+            self._deleted.add(row)
+
+    @property
+    def waiting(self) -> int:
+        """How many changes the next refresh has to write."""
+        return len(self._waiting) + len(self._deleted)
+
+    def refresh(self, live: npt.NDArray[np.bool_]) -> None:
+        """Write what is waiting, bool [rows] telling which rows live; nothing when none is."""
+        if not self.waiting:
+            return
+        stale = self._deleted | {row for row in self._waiting if row < self._end}
+        living = int(live.sum())
+        self._dead += len(stale)
+        if stale and (living <= EXACT_MAX or self._dead > living * _DEAD_PER_LIVING):
+            self._write(Index(_SCHEMA), (), np.flatnonzero(live).tolist())
+            self._dead = 0
+        else:
+            self._write(self._index or Index(_SCHEMA), sorted(stale), sorted(self._waiting))
+        self._waiting = set()
+        self._deleted = set()
+        self._end = len(live)
+
+    def alone(self, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int) -> Floats:
+        """Return BM25 of each row's terms; float32 [rows].
+
+        Args:
+            terms: what is looked for; repetitions count once.
+            live: [rows] False where a passage was removed.
+            limit: so many of the best rows are scored, the others are 0.
+        """
+        return self._scores(_ALONE, terms, live, limit)
+
+    def together(self, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int) -> Floats:
+        """Return BM25 of each row's terms with those of the message before, as `alone` does."""
+        return self._scores(_TOGETHER, terms, live, limit)
+
+    def _scores(
+        self, field: str, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int
+    ) -> Floats:
+        self.refresh(live)
+        scores = np.zeros(len(live), np.float32)
+        parts = [
+            (Occur.Should, Query.term_query(_SCHEMA, field, term, index_option="freq"))
+            for term in dict.fromkeys(terms)
+        ]
+        if self._searcher is None or not parts:
+            return scores
+        hits = self._searcher.search(Query.boolean_query(parts), limit=limit).hits
+        rows = self._searcher.fast_field_values(_ROW, [address for _, address in hits])
+        scores[np.array(rows, np.int64)] = [score for score, _ in hits]
+        return scores
+
+    def _write(self, index: Index, stale: Iterable[int], rows: Iterable[int]) -> None:
+        # Otherwise every commit would start a thread to reload what is reloaded below.
+        index.config_reader(reload_policy="manual")
+        with index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1) as writer:
+            for row in stale:
+                writer.delete_documents_by_term(_ROW, row)
+            self._add(writer, rows)
+        index.reload()
+        self._index = index
+        self._searcher = index.searcher()
+
+    def _add(self, writer: IndexWriter, rows: Iterable[int]) -> None:
+        for row in rows:
+            alone, together = self._terms_of(row)
+            document = Document()
+            document.add_integer(_ROW, row)
+            document.add_text(_ALONE, " ".join(alone))
+            document.add_text(_TOGETHER, " ".join(together))
+            writer.add_document(document)

@@ -1,0 +1,146 @@
+"""One person's words in tantivy: scores, refreshes, threads."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from projections.retrieval import word_index_tantivy
+from projections.retrieval.columns import Floats
+from projections.retrieval.word_index_tantivy import WordIndex
+
+TEXTS = ["red kite", "red red boat", "green boat", "kite"]
+THREADS = Path(f"/proc/{os.getpid()}/task")
+
+
+class Shelf:
+    """Texts by row, each following the one before it; a text of None was removed."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.texts: list[str | None] = []
+        self.words = WordIndex(self.terms_of)
+        for text in texts:
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        self.texts.append(text)
+        self.words.put(len(self.texts) - 1)
+
+    def remove(self, row: int) -> None:
+        self.texts[row] = None
+        self.words.remove(row)
+        if row + 1 < len(self.texts):
+            self.words.put(row + 1)
+
+    def terms_of(self, row: int) -> tuple[list[str], list[str]]:
+        own = (self.texts[row] or "").split()
+        before = (self.texts[row - 1] or "").split() if row else []
+        return own, own + before
+
+    def alone(self, query: str, limit: int = 100) -> Floats:
+        return self.words.alone(query.split(), self.live, limit)
+
+    def together(self, query: str, limit: int = 100) -> Floats:
+        return self.words.together(query.split(), self.live, limit)
+
+    @property
+    def live(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        return np.array([text is not None for text in self.texts], np.bool_)
+
+
+@pytest.fixture
+def inexact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treat every index as too large to be made anew at each removal."""
+    monkeypatch.setattr(word_index_tantivy, "EXACT_MAX", 0)
+
+
+def test_score_is_that_of_bm25() -> None:
+    """Against the formula, k1 1.2 and b 0.75; the engine's factor of k1 + 1 stays in."""
+    idf = math.log(1 + (4 - 2 + 0.5) / (2 + 0.5))
+    wanted = [2.2 * idf * tf / (tf + 1.2 * (0.25 + 0.75 * n / 2)) for tf, n in ((1, 2), (2, 3))]
+    assert Shelf(TEXTS).alone("red").tolist() == pytest.approx([*wanted, 0, 0])
+    assert Shelf(TEXTS).alone("red red").tolist() == pytest.approx([*wanted, 0, 0])
+
+
+def test_score_together_is_that_of_both_texts_when_one_follows_the_other() -> None:
+    """A row and the one before it score as if they were one text."""
+    both = [" ".join(TEXTS[max(row - 1, 0) : row + 1]) for row in range(4)]
+    found = Shelf(TEXTS).together("red kite").tolist()
+    assert found == pytest.approx(Shelf(both).alone("red kite").tolist())
+
+
+def test_text_is_found_at_once_when_added_after_a_search() -> None:
+    """No search is answered from a stale index."""
+    shelf = Shelf(TEXTS)
+    assert not shelf.alone("lantern").any()
+    shelf.add("lantern")
+    assert shelf.alone("lantern").nonzero()[0].tolist() == [4]
+    assert shelf.words.waiting == 0
+
+
+def test_removed_row_leaves_no_trace_in_the_statistics() -> None:
+    """Scores equal those of an index that never had it, of the next row's context as well."""
+    shelf = Shelf([*TEXTS, "red boat", "end"])
+    shelf.alone("red")
+    shelf.remove(4)
+    alone, together = shelf.alone("red end"), shelf.together("red boat end")
+    never = Shelf(TEXTS)
+    never.texts.append(None)
+    never.add("end")
+    assert alone.tolist() == never.alone("red end").tolist()
+    assert together.tolist() == never.together("red boat end").tolist()
+
+
+@pytest.mark.usefixtures("inexact")
+def test_removed_row_is_not_found_when_the_index_is_large() -> None:
+    """What is deleted is gone at once; the statistics follow when an eighth is dead."""
+    texts = [f"all only{row}" for row in range(40)]
+    shelf, fresh = Shelf(texts), Shelf(texts)
+    exact = []
+    assert shelf.alone("all").all()
+    for row in range(3):
+        shelf.remove(row)
+        fresh.remove(row)
+        fresh.words = WordIndex(fresh.terms_of)
+        for living in range(row + 1, 40):
+            fresh.words.put(living)
+        assert not shelf.alone(f"only{row}").any()
+        assert shelf.alone("all").astype(bool).tolist() == shelf.live.tolist()
+        exact.append(shelf.alone("only20").tolist() == fresh.alone("only20").tolist())
+    # A removal writes the next row anew as well: dead are 2, 4, then 6 of 37.
+    assert exact == [False, False, True]
+
+
+def test_only_the_best_rows_are_scored_when_more_match_than_the_limit() -> None:
+    """The best by score, zero for the others."""
+    scores = Shelf(["red", "red kite boat", "red kite", "green"]).alone("red", limit=2)
+    assert scores.nonzero()[0].tolist() == [0, 2]
+
+
+def test_nothing_is_found_when_nothing_is_indexed_or_asked() -> None:
+    """No row, no term: zeros, not an error."""
+    assert Shelf([]).alone("red", limit=1).tolist() == []
+    assert Shelf(TEXTS).alone("").tolist() == [0, 0, 0, 0]
+    assert Shelf(TEXTS).alone("never").tolist() == [0, 0, 0, 0]
+
+
+def test_index_serves_threads_in_turn_and_leaves_none_behind() -> None:
+    """The owner's thread may be another than the one that made it; writers end with a refresh."""
+    shelf = Shelf(TEXTS)
+    shelf.alone("red")
+    with ThreadPoolExecutor(1) as pool:
+        shelf.add("red lantern")
+        assert pool.submit(shelf.alone, "lantern").result().any()
+    shelf.add("red again")
+    before = len(list(THREADS.iterdir()))
+    shelf.alone("red")
+    deadline = time.monotonic() + 10
+    while len(list(THREADS.iterdir())) > before and time.monotonic() < deadline:
+        pass
+    assert len(list(THREADS.iterdir())) <= before

@@ -41,7 +41,7 @@ class EmbedderActor:
 
     def __init__(self, settings: ActorSettings) -> None:
         configure_logs(settings.log_level)
-        self._embedder = build_embedder(settings)
+        self._embedder = build_embedder(settings, settings.embedder_threads)
         # One run at a time: two would fight for the same cores.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
 
@@ -82,7 +82,7 @@ class AgentActor:
             journal = Journal(connection.log(self._shard), Codec(keys))
             embedder = None
             if self._agent == "search":
-                embedder = await asyncio.to_thread(build_embedder, settings)
+                embedder = await asyncio.to_thread(build_embedder, settings, 1)
             self._process = AgentProcess(
                 self._agent,
                 journal=journal,
@@ -134,12 +134,12 @@ class AgentActor:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-def build_embedder(settings: ActorSettings) -> Embedder:
-    """Load the local model; the first time it is built."""
+def build_embedder(settings: ActorSettings, threads: int) -> Embedder:
+    """Load the local model, to run on so many cores; the first time it is built."""
     from actors.onnx_embedder import OnnxEmbedder  # two of the processes need it, eight do not
 
     return OnnxEmbedder(
         settings.models_dir,
-        threads=settings.embedder_threads,
+        threads=threads,
         precision=settings.embedder_precision,
     )

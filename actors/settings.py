@@ -20,7 +20,7 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshots_dir: Path
     models_dir: Path
     embedder_precision: Literal["int8", "fp32"] = "int8"
-    embedder_threads: int = 1
+    embedder_threads: int = 2
     snapshot_every_events: int = 20_000
     retry_wait_s: float = 0.2
     start_timeout_s: float = 120.0

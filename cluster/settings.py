@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api_key: str = ""
     bootstrap_key: str = ""
     embedder_precision: Precision = "int8"
-    embedder_threads: Count = 1
+    embedder_threads: Count = 2
     snapshot_every_events: Events = 20_000
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0

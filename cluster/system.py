@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -29,7 +30,7 @@ from cluster.lifecycle import clean_up
 from cluster.operator_key import local_operator_key
 from cluster.settings import Settings
 from events.connection import LogSettings
-from events.errors import Unavailable
+from events.errors import CommandRejected, Unavailable
 from events.nats_server import NatsServer
 
 #: Ray's own processes that nothing restarts: without one of them the system cannot go on.
@@ -64,7 +65,25 @@ async def run_system(settings: Settings, tell: Callable[[Progress], None]) -> No
     directory.prepare()
     with directory.lock():
         clean_up(directory)
+        _check_port(settings)
         await _Supervisor(settings, directory, tell).run()
+
+
+def _check_port(settings: Settings) -> None:
+    """Find out before anything is started, not half a minute later.
+
+    Raises:
+        CommandRejected: somebody listens on the port already.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise CommandRejected(
+                f"port {settings.port} of {settings.host} cannot be used ({error.strerror}); "
+                "choose another one with --port"
+            ) from error
 
 
 class _Supervisor:

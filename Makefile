@@ -16,6 +16,15 @@ STAMP := .venv/.mirix-stamp
 # What the environment was built from; a moved checkout or another lock builds it anew.
 WANTED = $(CURDIR) $(shell sha256sum requirements.lock Makefile | sha256sum | cut -d' ' -f1)
 
+# uv is taken from PyPI when it is missing, into a folder of its own.
+define FETCH_UV
+if [ ! -x "$(UV)" ]; then
+	echo "fetching uv $(UV_VERSION)"
+	"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+		--no-warn-script-location --upgrade --target .tools "uv==$(UV_VERSION)"
+fi
+endef
+
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -25,11 +34,7 @@ setup:
 		echo "Python 3.11 is needed; name it with: make PYTHON=/path/to/python3.11 setup" >&2
 		exit 1
 	fi
-	if [ ! -x "$(UV)" ]; then
-		echo "setup: uv $(UV_VERSION)"
-		"$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-			--no-warn-script-location --upgrade --target .tools "uv==$(UV_VERSION)"
-	fi
+	$(FETCH_UV)
 	echo "setup: the environment of requirements.lock"
 	"$(UV)" venv --quiet --clear --python "$(PYTHON)" .venv
 	"$(UV)" pip sync --quiet --python $(PIN) --require-hashes requirements.lock
@@ -50,12 +55,12 @@ check: setup
 	$(PIN) -m pytest tests/unit/test_house.py
 
 lock:
-	@if [ ! -x "$(UV)" ]; then $(MAKE) --no-print-directory setup; fi
+	@$(FETCH_UV)
 	"$(UV)" pip compile pyproject.toml --group dev --python-version 3.11 --no-emit-index-url \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 docs: setup
-	@$(PIN) -m events.docs
+	@$(PIN) -m events.catalogue_page > docs/events.md
 
 clean:
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

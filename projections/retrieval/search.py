@@ -23,7 +23,7 @@ Allowed = npt.NDArray[np.bool_]
 _CANDIDATES = 300
 #: Up to so many passages every cosine and word score is taken; beyond, those of the best alone.
 _ALL = 4096
-_BEST = 1000
+_BEST = 500
 
 
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:

@@ -83,21 +83,25 @@ def measure(
         average_cosine: of all the person's passages with the question.
     """
     columns = shelf.columns
-    words, words_together = _scaled(words), _scaled(words_together)
-    nearness = np.where(cosines == 0, 0, np.maximum(cosines - np.float32(average_cosine), 0))
-    meaning: Floats = nearness / cosines.max(initial=_NEAR_COSINE)
+    nearest = cosines.max(initial=_NEAR_COSINE)
+
+    def meaning(found: Floats) -> Floats:
+        near: Floats = np.maximum(found - np.float32(average_cosine), 0) / nearest
+        return np.where(found == 0, np.float32(0), near)
+
+    most, most_together = _greatest(words), _greatest(words_together)
     anchors = _anchors(shelf, candidates)
     before, after = columns["before"][anchors], columns["after"][anchors]
     named = [shelf.speakers[name] for name in question.speakers if name in shelf.speakers]
     nothing = np.zeros(len(candidates), np.float32)
     timely = columns["timely"][candidates].astype(np.float32)
     return Signals(
-        words=words[candidates],
-        words_together=words_together[candidates],
-        meaning=meaning[candidates],
-        words_after=_at(words, after),
-        meaning_before=_at(meaning, before),
-        meaning_after=_at(meaning, after),
+        words=words[candidates] / most,
+        words_together=words_together[candidates] / most_together,
+        meaning=meaning(cosines[candidates]),
+        words_after=_at(words, after) / most,
+        meaning_before=meaning(_at(cosines, before)),
+        meaning_after=meaning(_at(cosines, after)),
         session=_session(columns["session"], words, anchors),
         speaker=np.isin(columns["speaker"][candidates], named).astype(np.float32),
         asks=columns["asks"][candidates].astype(np.float32),
@@ -108,10 +112,10 @@ def measure(
     )
 
 
-def _scaled(values: Floats) -> Floats:
-    """Return the values, none below zero, as shares of the greatest."""
-    scaled: Floats = values / values.max(initial=np.float32(1e-6))
-    return scaled
+def _greatest(values: Floats) -> np.float32:
+    """Return the greatest of values none of which is below zero, to take shares of it."""
+    greatest: np.float32 = values.max(initial=np.float32(1e-6))
+    return greatest
 
 
 def _at(values: Floats, rows: npt.NDArray[np.int32]) -> Floats:
@@ -143,7 +147,8 @@ def _session(sessions: npt.NDArray[np.int32], words: Floats, anchors: Rows) -> F
     sums = np.bincount(
         sessions[holding], words[holding] ** 2, minlength=max(1, int(sessions.max()) + 1)
     )
-    return _at(_scaled(sums.astype(np.float32)), sessions[anchors])
+    shares = sums.astype(np.float32)
+    return _at(shares / _greatest(shares), sessions[anchors])
 
 
 def _dated(days: npt.NDArray[np.int32], question: Question) -> Floats:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cluster import haproxy
 from cluster.data_dir import DataDir, write_atomically
 from events.errors import Misconfigured
 from serve.settings import INNER_PORTS, ServeSettings
@@ -44,15 +45,7 @@ def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> Path:
     sessions = temp_dir(run_id)
     os.environ.update(_switches(directory))
     os.environ.update(serving.environment(free_ports(INNER_PORTS)))
-    # HAProxy's configuration and sockets: Serve's default is one place for a whole machine.
-    haproxy = sessions / "haproxy"
-    haproxy.mkdir(parents=True, exist_ok=True)
-    os.environ.update(
-        RAY_SERVE_HAPROXY_CONFIG_FILE_LOC=str(haproxy / "haproxy.cfg"),
-        RAY_SERVE_HAPROXY_SOCKET_PATH=str(haproxy / "admin.sock"),
-        RAY_SERVE_HAPROXY_SERVER_STATE_BASE=str(haproxy),
-        RAY_SERVE_HAPROXY_SERVER_STATE_FILE=str(haproxy / "server-state"),
-    )
+    os.environ.update(haproxy.environment(sessions / "haproxy"))
     import ray  # after its switches are set: some are read at import
 
     ray.init(

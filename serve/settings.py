@@ -15,9 +15,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Address, size and limits of the gateway.
 
     `haproxy` puts HAProxy (it comes with Serve) in front of the replicas instead of Serve's own
-    proxy in Python: a third of the latency and three times the throughput on two cores. Serve then
-    also opens HAProxy's statistics, without a key, on a port of every interface; they hold counts
-    and no content. Turn it off where even those must not be seen.
+    proxy in Python: a third of the latency and three times the throughput on two cores. On a
+    cluster Serve then also opens HAProxy's statistics, without a key, on a port of every interface;
+    they hold counts and no content. (On one machine `cluster.haproxy` keeps them to it.)
     """
 
     host: str = "127.0.0.1"

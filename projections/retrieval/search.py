@@ -23,7 +23,7 @@ Allowed = npt.NDArray[np.bool_]
 _CANDIDATES = 300
 #: Up to so many passages every cosine and word score is taken; beyond, those of the best alone.
 _ALL = 4096
-_BEST = 500
+_NEAREST = 1000
 
 
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:
@@ -97,14 +97,17 @@ def _word_scores(
 ) -> Floats:
     """Return the score of each row by words, 0 elsewhere; float32 [rows].
 
-    On a large shelf of the best rows. When filters leave fewer candidates of these than are put
-    forward, of all: which candidates there are is as if the filters had come first.
+    On a large shelf of the best rows: twice as many as should hold the candidates that filters let
+    through, and of all rows where they do not. Which candidates there are is thus the same as if
+    the filters had come first.
     """
-    if len(shelf) <= _ALL:
+    open_rows = int(allowed.sum())
+    if len(shelf) <= _ALL or not open_rows:
         return score(query, len(shelf))
-    scores = score(query, _BEST)
+    limit = min(2 * _CANDIDATES * len(shelf) // open_rows, len(shelf))
+    scores = score(query, limit)
     found = scores > 0
-    if found.sum() == _BEST and (found & allowed).sum() < _CANDIDATES:
+    if found.sum() == limit < len(shelf) and (found & allowed).sum() < _CANDIDATES:
         scores = score(query, len(shelf))
     return scores
 
@@ -121,7 +124,7 @@ def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed) -> Floats:
     if len(shelf.vectors) <= _ALL:
         rows, found = shelf.vectors.nearest(vector, _ALL)
     else:
-        rows, found = shelf.vectors.nearest(vector, _BEST, None if allowed.all() else allowed)
+        rows, found = shelf.vectors.nearest(vector, _NEAREST, None if allowed.all() else allowed)
     cosines[rows] = found
     return cosines
 

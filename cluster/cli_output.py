@@ -50,7 +50,8 @@ def quiet_logs() -> None:
     """Log errors only, to stderr: a command tells what is wrong, and stdout is for answers."""
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # The standard error of that moment: it may be another one by the time something is logged.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 

@@ -7,8 +7,8 @@ Rules:
    another writes.
 2. Two fields a passage: its own terms, and its terms with those of the message before. tantivy
    never cuts text itself: the fields hold what `words_tantivy.terms` says, with spaces between.
-3. A change is noted at once and written by the next search, all that are waiting in one commit
-   (some 10 ms). Nobody ever searches a stale index, and who is never searched has none.
+3. A change is noted at once and written by the next search, or when `WAITING_MAX` wait, all in one
+   commit (5 to 10 ms). Nobody ever searches a stale index.
 4. tantivy counts a deleted passage among the texts until it merges. Up to `EXACT_MAX` passages the
    index is therefore made anew when something written was changed or removed, beyond when what is
    deleted passes an eighth of what lives: until then a word of a deleted passage weighs a little

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from events.durable_file import write_whole
 from events.errors import CommandRejected, Misconfigured
 
 
@@ -135,7 +135,7 @@ class DataDir(msgspec.Struct, frozen=True):
 
     def write_system(self, record: SystemRecord) -> None:
         """Write the record of the running system: whole or not at all, mode 0600."""
-        write_atomically(self.system_file, msgspec.json.encode(record))
+        write_whole(self.system_file, msgspec.json.encode(record))
 
     def remove_system(self) -> None:
         """Forget the running system."""
@@ -177,17 +177,3 @@ class DataDir(msgspec.Struct, frozen=True):
             f"already running on {self.root}: pid {record.supervisor.pid}, "
             f"{record.url or 'not ready yet'}"
         )
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one; mode 0600."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as new:
-            new.write(content)
-            new.flush()
-            os.fsync(new.fileno())
-        os.replace(name, file)
-    except BaseException:  # whatever stops the write, the half-written file must not stay
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -17,7 +17,8 @@ import tempfile
 from pathlib import Path
 
 from cluster import haproxy
-from cluster.data_dir import DataDir, write_atomically
+from cluster.data_dir import DataDir
+from events.durable_file import write_whole
 from events.errors import Misconfigured
 from serve.settings import INNER_PORTS, ServeSettings
 
@@ -101,7 +102,7 @@ def _is_free(port: int) -> bool:
 def _switches(directory: DataDir) -> dict[str, str]:
     token = directory.run / "ray-token"
     if not token.exists():
-        write_atomically(token, secrets.token_hex(32).encode())
+        write_whole(token, secrets.token_hex(32).encode())
     return {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),

@@ -29,6 +29,7 @@ import structlog
 
 from events.batch_staging import BatchStaging
 from events.connection import LogSettings, connect
+from events.durable_file import write_once, write_whole
 from events.errors import Misconfigured, Unavailable
 from events.monitor import is_healthy
 
@@ -260,12 +261,8 @@ class NatsServer:
         """Return the password, made at first use and kept in a file of mode 0600."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.directory / "nats-password"
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(32))
+        if not path.exists():
+            write_once(path, secrets.token_urlsafe(32).encode())
         return path.read_text().strip()
 
     def _write_config(self) -> Path:
@@ -282,8 +279,7 @@ logfile_max_num: 3
 authorization {{ user: {_USER}, password: {json.dumps(password)} }}
 jetstream {{ store_dir: {_quoted(self.store)}, {sync} }}
 """
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+        write_whole(path, text.encode())
         return path
 
 

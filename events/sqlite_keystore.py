@@ -10,7 +10,6 @@ log, and let them expire.
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import stat
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from events.durable_file import write_once
 from events.errors import KeyDestroyed, Misconfigured, Unavailable
 from events.memory_keystore import KEY_BYTES, derived_key
 
@@ -157,30 +157,8 @@ def read_or_make_key(path: Path) -> bytes:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        _make_once(path, os.urandom(KEY_BYTES))
+        write_once(path, os.urandom(KEY_BYTES))
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         raise Misconfigured(f"{path} has mode {mode:o}; others can read the key: chmod 600 it")
     return path.read_bytes()
-
-
-def _make_once(path: Path, content: bytes) -> None:
-    """Write `path` whole and durable, unless another process was first."""
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return  # another process was first: its key is the key
-    finally:
-        draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -9,7 +9,6 @@ the log is the truth.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from events.durable_file import write_whole
 from events.errors import CorruptLog, KeyDestroyed
 from events.memory import Value
 from events.sealing import KeyRing
@@ -90,7 +90,7 @@ class SnapshotDirectory:
             )
         )
         name = f"{projection.name}-v{projection.version}-{position:020d}.snapshot"
-        _write_durably(self._directory / name, hashlib.sha256(content).digest() + content)
+        write_whole(self._directory / name, hashlib.sha256(content).digest() + content)
         for old in self._files(projection)[SNAPSHOTS_KEPT:]:
             old.unlink(missing_ok=True)
 
@@ -140,17 +140,3 @@ def _read(path: Path, projection: Projection) -> _Content:
     if content.format_version != FORMAT_VERSION or content.projection != projection.name:
         raise CorruptLog(f"{path.name} is of another format or projection")
     return content
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    unfinished = path.with_suffix(f".{os.getpid()}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

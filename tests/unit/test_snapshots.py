@@ -62,7 +62,7 @@ def test_an_unfinished_file_is_not_a_snapshot(store: SnapshotDirectory, tmp_path
     """What a crash left half-written is never read."""
     store.save(tier_with("a"), 1)
     whole = next(tmp_path.glob("*.snapshot"))
-    unfinished = tmp_path / "semantic-v1-00000000000000000009.123.unfinished"
+    unfinished = tmp_path / ".semantic-v1-00000000000000000009.snapshot.ab12.draft"
     unfinished.write_bytes(whole.read_bytes()[:20])
     assert store.load(TierProjection("semantic")) == 1
 

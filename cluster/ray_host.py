@@ -59,6 +59,8 @@ def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> Path:
         logging_level=logging.WARNING,
         _temp_dir=str(sessions),
     )
+    # Ray opens its directory to everybody; HAProxy's command socket is in there.
+    sessions.chmod(0o700)
     return sessions
 
 

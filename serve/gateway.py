@@ -10,6 +10,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 
 from events.clock import Clock, system_clock
 from events.keystore import KeyStore
@@ -34,6 +35,7 @@ from serve.observing import Observing
 from serve.settings import ServeSettings
 
 PREFIX = "/api/v1"
+ASSETS = "/docs-assets"
 ABOUT = """A memory platform for AI assistants, on an append-only log of events.
 
 Send a service key in `X-API-Key` or as `Authorization: Bearer <key>`. Every write answers with
@@ -89,10 +91,19 @@ def build_app(
 
 
 def _add_docs(app: FastAPI) -> None:
+    # From a package, not from the network: a machine without one shows its documentation as well.
+    app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="assets")
+
     @app.get("/docs", include_in_schema=False)
     @app.get(f"{PREFIX}/docs", include_in_schema=False)
     async def docs() -> Response:
-        return get_swagger_ui_html(openapi_url="/openapi.json", title="MIRIX")
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="MIRIX",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+        )
 
     @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
     async def document() -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import httpx2
@@ -189,3 +190,13 @@ def test_health_metrics_and_documentation_are_there(system: System) -> None:
     """An operator finds what every service has."""
     for path in ("/health", "/ready", "/metrics", "/docs", "/openapi.json"):
         assert httpx2.get(f"{system.url}{path}").status_code == 200, path
+
+
+def test_the_documentation_needs_no_network(system: System) -> None:
+    """Whatever the page of the documentation loads comes from the system itself."""
+    page = httpx2.get(f"{system.url}/docs").text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) == 3
+    for address in loaded:
+        assert address.startswith("/")
+        assert httpx2.get(f"{system.url}{address}").status_code == 200

@@ -6,14 +6,19 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 
+import structlog
+
 from actors.answering import MODEL, extractive_answer
 from actors.ports import Recall
 from actors.progress import AnswerPart, answer_id, answers_subject, encode_signal
 from actors.queries import SearchMemories
 from events.catalogue import AnswerGiven, GenerationCompleted, MessageReceived, Payload, Usage
 from events.envelope import Event
+from events.errors import Unavailable
 from events.ids import derived_id
 from events.signals import Signals
+
+log = structlog.get_logger(__name__)
 
 #: Hits asked for; the answer quotes the best of them.
 HITS_MAX = 10
@@ -80,9 +85,12 @@ class Answerer:
         await self._tell(message, AnswerPart(kind="error", text=reason))
 
     async def _tell(self, message: MessageReceived, part: AnswerPart) -> None:
-        await self._signals.publish(
-            answers_subject(self._shard, message.message_id), encode_signal(part)
-        )
+        subject = answers_subject(self._shard, message.message_id)
+        try:
+            await self._signals.publish(subject, encode_signal(part))
+        except Unavailable as error:
+            # Who listens asks the log after a silence; the answer itself is what must not be lost.
+            log.debug("answer_part_not_told", error=error.message)
 
 
 def complete_part(given: AnswerGiven, position: int) -> AnswerPart:

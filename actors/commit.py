@@ -17,7 +17,7 @@ from actors.execution import Execution, Plan, Step
 from actors.names import Agent
 from events.catalogue import CauseHandled, EventParked
 from events.envelope import Event, NewEvent
-from events.errors import KeyDestroyed, Unavailable
+from events.errors import CommandRejected, KeyDestroyed, Unavailable
 from events.ids import derived_id
 from events.journal import Journal
 from events.log import Expected
@@ -52,7 +52,11 @@ class Committer:
 
     async def last_handled(self) -> int:
         """Find the last marker in the log; return the position through which it says handled."""
-        event = await self._journal.last_of(CauseHandled.__name__, own_user(self._agent))
+        own = own_user(self._agent)
+        # By its subject: quick, however long the log is.
+        parked = self._journal.read(0, None, frozenset({EventParked.__name__}), user=own)
+        self.parked = len([event async for event in parked])
+        event = await self._journal.last_of(CauseHandled.__name__, own)
         if event is None:
             return 0
         assert isinstance(event.payload, CauseHandled)  # asked for by its kind
@@ -97,6 +101,20 @@ class Committer:
             await self._append(group, through)
 
     async def _append(self, plans: Sequence[Plan], through: int) -> None:
+        """Append what follows from `plans`; what the log does not take is parked, alone."""
+        try:
+            await self._append_all(plans, through)
+        except CommandRejected as error:
+            # Too much for one batch, or for one event: halve until the one is found.
+            if len(plans) == 1:
+                await self._park(plans[0], error)
+                await self._append_all(plans, through)
+                return
+            middle = len(plans) // 2
+            await self._append(plans[:middle], plans[middle - 1].cause.position)
+            await self._append(plans[middle:], through)
+
+    async def _append_all(self, plans: Sequence[Plan], through: int) -> None:
         wait_s = self._retry_wait_s
         expected = Expected(
             kind=CauseHandled.__name__, user=own_user(self._agent), position=self.marker

@@ -29,7 +29,7 @@ from events.catalogue import (
     ToolReturned,
 )
 from events.envelope import Event
-from events.errors import MirixError, Unavailable
+from events.errors import DeadlineExceeded, MirixError, Unavailable
 from events.memory import Content, MemoryDraft, VaultContent, passages, tier_of
 from events.sealing import KeyRing
 
@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 #: Attempts at an effect that fails for a reason other than absence.
 ATTEMPTS_MAX = 3
 
+#: Vectors of one event: 768 kB of them.
+VECTORS_MAX = 1000
 #: The longest wait between two tries at something that is away.
 RETRY_WAIT_S_MAX = 5.0
 
@@ -66,20 +68,30 @@ class Step:
                 return ()
 
     def embed(self, model: str, vectors: np.ndarray) -> None:
-        """Add the event that holds the vectors of `texts`, float16 little endian."""
+        """Add the events that hold the vectors of `texts`, float16 little endian.
+
+        Those of a large document are more than one event may hold.
+        """
         rows = tuple(row.tobytes() for row in vectors.astype("<f2"))
         match self.effect:
             case EmbedMessage(message_id=message_id):
-                embedded: Payload = MessageEmbedded(
-                    message_id=message_id, model=model, vector=rows[0]
+                self.payloads.append(
+                    MessageEmbedded(message_id=message_id, model=model, vector=rows[0])
                 )
             case Keep(draft=MemoryDraft(id=memory_id)) | Revise(memory_id=memory_id):
-                embedded = MemoryEmbedded(
-                    tier=tier_of(self._content()), memory_id=memory_id, model=model, vectors=rows
-                )
+                tier = tier_of(self._content())
+                self.payloads += [
+                    MemoryEmbedded(
+                        tier=tier,
+                        memory_id=memory_id,
+                        model=model,
+                        first=first,
+                        vectors=rows[first : first + VECTORS_MAX],
+                    )
+                    for first in range(0, len(rows), VECTORS_MAX)
+                ]
             case _:
                 raise TypeError(f"{type(self.effect).__name__} has nothing to embed")
-        self.payloads.append(embedded)
 
     def _content(self) -> Content:
         match self.effect:
@@ -148,7 +160,7 @@ class Execution:
 
     async def complete(self, plans: Sequence[Plan]) -> None:
         """Bring all steps of all plans to their payloads; a plan that cannot be is marked."""
-        await self._embed([step for plan in plans for step in plan.steps])
+        await self._embed_all(plans)
         await asyncio.gather(
             *(
                 self._attempt(plan, step)
@@ -162,6 +174,19 @@ class Execution:
         """Tell those who wait for an answer that there will be none."""
         reason = failure.message if isinstance(failure, MirixError) else type(failure).__name__
         await self._answerer.failed(message, reason)
+
+    async def _embed_all(self, plans: Sequence[Plan]) -> None:
+        """Embed the texts of all plans together; when that fails, find out whose it is."""
+        try:
+            await self._embed([step for plan in plans for step in plan.steps])
+        # Whatever the embedder fails with, one text must not stop the agent: its cause is parked.
+        except Exception as error:
+            if len(plans) == 1:
+                log.warning("texts_not_embedded", cause=plans[0].cause.id, error=repr(error))
+                plans[0].failure, plans[0].attempts = error, 1
+                return
+            for plan in plans:
+                await self._embed_all([plan])
 
     async def _embed(self, steps: Sequence[Step]) -> None:
         wanting = [(step, texts) for step in steps if (texts := step.texts())]
@@ -221,6 +246,8 @@ class Execution:
         while True:
             try:
                 return await work()
+            except DeadlineExceeded:
+                raise  # it is there and too slow: an attempt that failed
             except Unavailable as error:
                 log.warning("effect_waits", error=error.message, wait_s=wait_s)
                 await asyncio.sleep(wait_s)

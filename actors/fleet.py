@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
@@ -24,8 +26,15 @@ def _remote(kind: Any) -> Any:
     return kind
 
 
-def start_agents(settings: ActorSettings) -> None:
+def start_agents(
+    settings: ActorSettings,
+    tell: Callable[[Sequence[str], int, int], None] = lambda names, done, total: None,
+) -> None:
     """Start the embedder and the nine agents of each shard; return when all answer.
+
+    Args:
+        settings: what the actors are made with.
+        tell: hears the names of those that came up just now, how many are up, how many there are.
 
     Raises:
         Misconfigured: they did not come up in `start_timeout_s`.
@@ -36,22 +45,35 @@ def start_agents(settings: ActorSettings) -> None:
         "get_if_exists": True,
         "max_concurrency": CONCURRENCY_MAX,
     }
-    handles = [_remote(EmbedderActor).options(name=EMBEDDER, **options).remote(settings)]
-    handles += [
-        _remote(AgentActor)
-        .options(name=agent_name(shard, agent), **options)
-        .remote(settings, shard, agent)
-        for shard in range(settings.log.shards)
-        for agent in AGENTS
-    ]
-    waiting = [handle.ready.remote() for handle in handles]
-    started, late = ray.wait(waiting, num_returns=len(waiting), timeout=settings.start_timeout_s)
-    if late:
-        raise Misconfigured(
-            f"{len(late)} of {len(waiting)} actors did not start within"
-            f" {settings.start_timeout_s:g} s; see their logs in Ray's session directory"
-        )
-    ray.get(started)
+    shards = range(settings.log.shards)
+    embedder = _remote(EmbedderActor).options(name=EMBEDDER, **options).remote(settings)
+    waiting = {embedder.ready.remote(): "embedder"}
+    for shard in shards:
+        for agent in AGENTS:
+            handle = _remote(AgentActor).options(name=agent_name(shard, agent), **options)
+            shown = f"{agent} of shard {shard}" if len(shards) > 1 else agent
+            waiting[handle.remote(settings, shard, agent).ready.remote()] = shown
+    _await_all(waiting, settings.start_timeout_s, tell)
+
+
+def _await_all(
+    waiting: dict[Any, str], timeout_s: float, tell: Callable[[Sequence[str], int, int], None]
+) -> None:
+    """Return when all are ready, telling of them as they come."""
+    give_up_at_s = time.monotonic() + timeout_s
+    late = list(waiting)
+    while late:
+        left_s = max(0.0, give_up_at_s - time.monotonic())
+        first, _ = ray.wait(late, num_returns=1, timeout=left_s)
+        if not first:
+            names = ", ".join(waiting[one] for one in late)
+            raise Misconfigured(
+                f"{len(late)} of {len(waiting)} actors did not start within {timeout_s:g} s"
+                f" ({names}); see their logs in Ray's session directory"
+            )
+        ready, late = ray.wait(late, num_returns=len(late), timeout=0)
+        ray.get(ready)
+        tell([waiting[one] for one in ready], len(waiting) - len(late), len(waiting))
 
 
 def stop_agents(shards: int, timeout_s: float = 20) -> None:

@@ -105,7 +105,10 @@ class SearchMemories(Value, frozen=True, kw_only=True):
 
 
 class FoundMemory(Value, frozen=True, kw_only=True):
-    """One hit: a memory of a tier, or a message (`tier == "conversation"`)."""
+    """One hit: a memory of a tier, or a message (`tier == "conversation"`).
+
+    `occurred_at` is the date that it speaks of, `said_at` when it was said.
+    """
 
     id: str
     tier: str
@@ -114,10 +117,14 @@ class FoundMemory(Value, frozen=True, kw_only=True):
     speaker: str = ""
     conversation: str = ""
     occurred_at: str = ""
+    said_at: datetime
     recorded_at: datetime
     message_ids: tuple[str, ...] = ()
     external_ids: tuple[str, ...] = ()
     event_ids: tuple[str, ...] = ()
+    relevance: float = 0.0
+    superseded: bool = False
+    title: str = ""
     signals: dict[str, float] | None = None
 
 
@@ -165,6 +172,13 @@ class GetMessage(Value, frozen=True, kw_only=True):
 
     user: str
     message_id: str
+
+
+class KnownMessages(Value, frozen=True, kw_only=True):
+    """To the chat agent: which of these messages are there. Answers `dict[id, position]`."""
+
+    user: str
+    message_ids: tuple[str, ...]
 
 
 class GetAssistant(Value, frozen=True, kw_only=True):
@@ -233,6 +247,7 @@ Query = (
     | SearchMemories
     | ListMessages
     | GetMessage
+    | KnownMessages
     | GetAssistant
     | ListAssistants
     | ListTools

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from actors.queries import (
     GetMemory,
     GetMessage,
     GetToolCall,
+    KnownMessages,
     ListAssistants,
     ListMemories,
     ListMessages,
@@ -32,6 +34,10 @@ from projections.base import Projection
 from projections.conversations import ConversationsProjection, Message
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, TierProjection
 from projections.tool_calls import ToolCallsProjection
+
+
+#: The position of a page's last memory.
+_CURSOR = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def read(projection: Projection, query: Query, keys: KeyRing) -> Any:
@@ -86,19 +92,22 @@ def _held(projection: TierProjection, user: str, memory_id: str) -> Memory:
 
 
 def _page(projection: TierProjection, query: ListMemories) -> Page:
-    shelf = projection.shelf(query.user)
-    held = iter(shelf.memories.values())
-    if query.cursor:
-        if query.cursor not in shelf.memories:
-            raise CommandRejected(f"cursor {query.cursor!r} is not one of this list; start again")
-        next(memory for memory in held if memory.id == query.cursor)
-    wanted = (memory for memory in held if query.ended or memory.status == "active")
+    held = projection.shelf(query.user).memories.values()
+    if query.cursor and not _CURSOR.fullmatch(query.cursor):
+        raise CommandRejected(f"cursor {query.cursor!r} is not one of this list; start again")
+    after = int(query.cursor or 0)
+    # Oldest first, and each from an event of its own: the place stays when the memory is gone.
+    wanted = (
+        memory
+        for memory in held
+        if memory.position > after and (query.ended or memory.status == "active")
+    )
     found = list(islice(wanted, query.limit + 1))
     more = len(found) > query.limit
     page = found[: query.limit]
     return Page(
         items=tuple(_view(memory) for memory in page),
-        next_cursor=page[-1].id if more else "",
+        next_cursor=str(page[-1].position) if more else "",
     )
 
 
@@ -149,6 +158,9 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
         case GetMessage(user=user, message_id=message_id):
             message = projection.messages.get(user, {}).get(message_id)
             return None if message is None else _message(message)
+        case KnownMessages(user=user, message_ids=ids):
+            there = projection.messages.get(user, {})
+            return {id_: there[id_].position for id_ in ids if id_ in there}
         case GetAssistant(tenant=tenant, assistant_id=assistant_id):
             held_profile = projection.profiles.get(assistant_id)
             if held_profile is None or held_profile.tenant != tenant:

@@ -10,14 +10,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import islice
+
+import msgspec
 
 from actors.effects import Append, Effect, Keep, memory_id
 from actors.extraction.finding import Finding
-from events.catalogue import DocumentReceived, MemorySuperseded, MessageReceived
+from events.catalogue import (
+    DocumentReceived,
+    MemoryRecorded,
+    MemorySuperseded,
+    MessageReceived,
+)
 from events.envelope import Event
 from events.ids import derived_id
-from events.memory import MemoryDraft, Provenance, Value, VaultContent, readable_text, tier_of
-from projections.tiers import Memory, Shelf
+from events.memory import (
+    Content,
+    MemoryDraft,
+    Provenance,
+    Value,
+    VaultContent,
+    readable_text,
+    tier_of,
+)
+from projections.tiers import Memory, Shelf, evolve
 
 #: Findings that one cause may give; beyond it a text is not a message but a flood.
 FINDINGS_MAX = 200
@@ -47,21 +63,15 @@ def reconcile(
 ) -> list[Effect]:
     """Return the effects of findings on a shelf, in order; `shelf` is not changed.
 
-    `fingerprint` gives the keyed hash by which the vault knows a secret unopened.
+    Each finding meets what the ones before it have changed. `fingerprint` gives the keyed hash by
+    which the vault knows a secret unopened.
     """
     effects: list[Effect] = []
-    taken = set[str]()
-    for ordinal, finding in enumerate(findings):
-        if ordinal == FINDINGS_MAX:
-            break
-        same = shelf.about(finding.key)
-        if same is not None and _says_the_same(same, finding, fingerprint):
-            continue
-        if same is None and _known_by_text(shelf, finding):
-            continue
+    ahead = shelf.layered()
+    for ordinal, finding in enumerate(islice(findings, FINDINGS_MAX)):
         draft = MemoryDraft(
             id=memory_id(agent, cause, ordinal),
-            content=finding.content,
+            content=_with_fingerprint(finding, fingerprint),
             key=finding.key or _text_key(finding),
             tags=source.tags,
             importance=finding.importance,
@@ -69,24 +79,32 @@ def reconcile(
             provenance=source.provenance,
             valid_from=said_at(cause),
         )
-        effects.append(Keep(draft=draft, secret=finding.secret, secret_span=finding.secret_span))
+        same = ahead.about(draft.key)
+        if draft.id in ahead.memories or (same is not None and _says_the_same(same, draft)):
+            continue
         ended = [] if same is None else [same]
-        ended += [old for old in _corrected(shelf, finding, fingerprint) if old is not same]
-        for old in ended:
-            if old.id not in taken:
-                taken.add(old.id)
-                effects.append(_superseded(old, draft.id, finding, cause))
+        ended += [old for old in _corrected(ahead, finding, fingerprint) if old is not same]
+        supersessions = [_superseded(old, draft.id, finding, cause) for old in ended]
+        effects.append(Keep(draft=draft, secret=finding.secret, secret_span=finding.secret_span))
+        effects += [Append(payload=payload) for payload in supersessions]
+        for payload in (MemoryRecorded(memory=draft), *supersessions):
+            evolve(ahead, msgspec.structs.replace(cause, payload=payload))
     return effects
 
 
-def _says_the_same(old: Memory, new: Finding, fingerprint: Fingerprint | None) -> bool:
-    if isinstance(old.content, VaultContent) and new.secret:
-        return fingerprint is not None and old.content.secret_fingerprint == fingerprint(new.secret)
+def _with_fingerprint(finding: Finding, fingerprint: Fingerprint | None) -> Content:
+    content = finding.content
+    if isinstance(content, VaultContent) and finding.secret and fingerprint is not None:
+        return msgspec.structs.replace(content, secret_fingerprint=fingerprint(finding.secret))
+    return content
+
+
+def _says_the_same(old: Memory, new: MemoryDraft) -> bool:
+    if isinstance(old.content, VaultContent) and isinstance(new.content, VaultContent):
+        known, told = old.content.secret_fingerprint, new.content.secret_fingerprint
+        if known or told:
+            return known == told
     return _folded(readable_text(old.content)) == _folded(readable_text(new.content))
-
-
-def _known_by_text(shelf: Shelf, finding: Finding) -> bool:
-    return not finding.key and shelf.about(_text_key(finding)) is not None
 
 
 def _text_key(finding: Finding) -> str:
@@ -116,15 +134,13 @@ def _holds(memory: Memory, words: str, secret_fingerprint: str | None) -> bool:
     return words in _folded(readable_text(memory.content))
 
 
-def _superseded(old: Memory, new_id: str, finding: Finding, cause: Event) -> Append:
-    return Append(
-        payload=MemorySuperseded(
-            tier=tier_of(finding.content),
-            memory_id=old.id,
-            superseded_by=new_id,
-            valid_to=said_at(cause),
-            reason="corrected" if finding.replaces else "newer on the same matter",
-        )
+def _superseded(old: Memory, new_id: str, finding: Finding, cause: Event) -> MemorySuperseded:
+    return MemorySuperseded(
+        tier=tier_of(finding.content),
+        memory_id=old.id,
+        superseded_by=new_id,
+        valid_to=said_at(cause),
+        reason="corrected" if finding.replaces else "newer on the same matter",
     )
 
 

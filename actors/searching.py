@@ -130,9 +130,13 @@ def _found(hit: Hit) -> FoundMemory:
         speaker=hit.speaker,
         conversation=hit.conversation,
         occurred_at=hit.occurred_at,
+        said_at=hit.said_at,
         recorded_at=hit.recorded_at,
         message_ids=hit.message_ids,
         external_ids=hit.external_ids,
+        relevance=hit.relevance,
+        superseded=hit.superseded,
+        title=hit.title,
         signals=hit.signals,
     )
 

@@ -68,7 +68,7 @@ class Shell:
         self._gate = PositionGate()  # handled through here
         self._applied = 0  # folded through here; written on the owner's thread
         self._handled = 0
-        self._since_snapshot = 0
+        self._snapshot = 0
         self._log = structlog.get_logger(__name__).bind(agent=self.agent, shard=journal.shard)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -161,6 +161,7 @@ class Shell:
     async def _recover(self) -> int:
         """Restore the state up to the last marker, then decide what was put aside."""
         restored = await self._in_owner(lambda: self._snapshots.load(self.projection))
+        self._snapshot = restored
         handled = await self._committer.last_handled()
         end = await self._journal.last_position()
         if end < max(restored, self._committer.marker):
@@ -204,8 +205,7 @@ class Shell:
         self._handled = through
         self._gate.advance(through)
         await self._tell()
-        self._since_snapshot += len(events)
-        if self._since_snapshot >= self._snapshot_every_events:
+        if through - self._snapshot >= self._snapshot_every_events:
             await self._in_owner(self._save_snapshot)
 
     def _fold_and_decide(self, events: Sequence[Event], through: int) -> list[Plan]:
@@ -250,7 +250,7 @@ class Shell:
     def _save_snapshot(self) -> None:
         if self._applied > 0:
             self._snapshots.save(self.projection, self._applied)
-        self._since_snapshot = 0
+        self._snapshot = self._applied
 
     async def _tell(self) -> None:
         subject = progress_subject(self._journal.shard, self.agent)

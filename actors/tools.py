@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,12 +12,15 @@ from events.clock import Clock
 from events.errors import CommandRejected, NotFound
 from events.memory import Value
 
+#: Of a text that a tool returns; a result is one event.
+RESULT_CHARS_MAX = 2000
+
 
 class MemorySearchArguments(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Search the user's memory."""
 
     query: str
-    limit: int = 5
+    limit: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
 
 
 class CurrentTimeArguments(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,7 +66,12 @@ class LocalTools:
             )
             outcome = await self._recall.search(request, min_position=position)
             return [
-                {"id": hit.id, "tier": hit.tier, "text": hit.text, "score": hit.score}
+                {
+                    "id": hit.id,
+                    "tier": hit.tier,
+                    "text": hit.text[:RESULT_CHARS_MAX],
+                    "score": hit.score,
+                }
                 for hit in outcome.results
             ]
         return {"now": self._clock().isoformat()}

@@ -36,7 +36,8 @@ class MessageReceived(Payload, frozen=True, kw_only=True):
     """Somebody said something in a conversation.
 
     `assistant` is the profile that is addressed; `answer_wanted` asks the chat agent for an answer.
-    `said_at` is when it was said (the client may tell it late), with its zone.
+    `said_at` is when it was said (the client may tell it late), with its zone. `secret_spans` are
+    the places of secrets in `content`, in characters: they are never shown where memory is.
     """
 
     message_id: str
@@ -49,6 +50,7 @@ class MessageReceived(Payload, frozen=True, kw_only=True):
     assistant: str = ""
     answer_wanted: bool = False
     tags: tuple[str, ...] = ()
+    secret_spans: tuple[tuple[int, int], ...] = ()
 
 
 class MessageEmbedded(Payload, frozen=True, kw_only=True):
@@ -196,19 +198,24 @@ class CoreBlockRewritten(Payload, frozen=True, kw_only=True):
 
 
 class MemoryEmbedded(Payload, frozen=True, kw_only=True):
-    """A memory's passages got their vectors (float16, little endian), one each, from `model`."""
+    """A memory's passages got their vectors (float16, little endian), one each, from `model`.
+
+    `vectors` are those of the passages from `first` on.
+    """
 
     tier: Tier
     memory_id: str
     model: str
     vectors: tuple[bytes, ...]
+    first: int = 0
 
 
 class MemoryChangeRequested(Payload, frozen=True, kw_only=True):
     """A client asked a tier's owner to record, revise or forget a memory.
 
     The owning agent is the only writer of its tier; it answers with what it did or with
-    `MemoryChangeRejected`. `secret_sealed` carries a new vault secret, already sealed.
+    `MemoryChangeRejected`. A revision rests on `expected_revision` and is rejected when the memory
+    has another one by then; 0 stands for any.
     """
 
     tier: Tier
@@ -217,6 +224,7 @@ class MemoryChangeRequested(Payload, frozen=True, kw_only=True):
     content: Content | None = None
     tags: tuple[str, ...] | None = None
     reason: str = ""
+    expected_revision: int = 0
 
 
 class MemoryChangeRejected(Payload, frozen=True, kw_only=True):

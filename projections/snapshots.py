@@ -73,7 +73,12 @@ class SnapshotDirectory:
 
     def save(self, projection: Projection, position: int) -> None:
         """Write the state durably, then drop all but the newest files of this projection."""
-        parts = projection.snapshot()
+        # Without those who were erased since: what is hashed must be what is stored.
+        parts = {
+            user: part
+            for user, part in projection.snapshot().items()
+            if not self._keys.is_erased(user)
+        }
         associated = _associated(projection, position)
         content = msgspec.msgpack.encode(
             _Content(
@@ -83,9 +88,7 @@ class SnapshotDirectory:
                 position=position,
                 state_hash=hash_parts(parts),
                 parts={
-                    user: self._keys.seal(user, part, associated)
-                    for user, part in parts.items()
-                    if not self._keys.is_erased(user)
+                    user: self._keys.seal(user, part, associated) for user, part in parts.items()
                 },
             )
         )

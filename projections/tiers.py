@@ -61,24 +61,28 @@ class Memory(Value, frozen=True, kw_only=True):
 
 
 class Shelf:
-    """One user's memories in one tier: all by id, and the active ones by what they are about."""
+    """One user's memories in one tier: all by id, and the active ones by what they are about.
+
+    `by_key` is a function of the memories (ids of the active ones of a key, in their order), so a
+    shelf restored from its memories decides as the live one does.
+    """
 
     def __init__(
         self,
         memories: MutableMapping[str, Memory] | None = None,
-        by_key: MutableMapping[str, str] | None = None,
+        by_key: MutableMapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.memories: MutableMapping[str, Memory] = {} if memories is None else memories
-        self.by_key: MutableMapping[str, str] = {} if by_key is None else by_key
+        self.by_key: MutableMapping[str, tuple[str, ...]] = {} if by_key is None else by_key
 
     def layered(self) -> Shelf:
         """Return a shelf that reads from this one and keeps its own changes."""
         return Shelf(Layer(self.memories), Layer(self.by_key))
 
     def about(self, key: str) -> Memory | None:
-        """Return the active memory on this matter, if there is one."""
+        """Return the latest active memory on this matter, if there is one."""
         found = self.by_key.get(key) if key else None
-        return None if found is None else self.memories[found]
+        return self.memories[found[-1]] if found else None
 
     def active(self) -> Iterator[Memory]:
         """Yield the memories that hold, oldest first."""
@@ -147,12 +151,15 @@ def _from_draft(draft: MemoryDraft, event: Event) -> Memory:
 def _put(shelf: Shelf, memory: Memory) -> None:
     shelf.memories[memory.id] = memory
     if memory.key and memory.status == "active":
-        shelf.by_key[memory.key] = memory.id
+        shelf.by_key[memory.key] = (*shelf.by_key.get(memory.key, ()), memory.id)
 
 
 def _drop_key(shelf: Shelf, memory: Memory) -> None:
-    if shelf.by_key.get(memory.key) == memory.id:
-        del shelf.by_key[memory.key]
+    left = tuple(id_ for id_ in shelf.by_key.get(memory.key, ()) if id_ != memory.id)
+    if left:
+        shelf.by_key[memory.key] = left
+    else:
+        shelf.by_key.pop(memory.key, None)
 
 
 class TierProjection:

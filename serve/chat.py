@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import msgspec
 
+from actors.extraction import find_secrets
 from actors.progress import AnswerPart
 from actors.queries import ListMessages
 from events.catalogue import MessageReceived
@@ -114,6 +115,7 @@ async def begin(
         said_at=context.clock(),
         assistant=assistant,
         answer_wanted=True,
+        secret_spans=find_secrets(form.message),
     )
     received = [message]
     if form.context:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
+from actors.extraction import find_secrets
+from actors.queries import KnownMessages
 from events.catalogue import DocumentReceived, MessageReceived
 from events.ids import derived_id, random_id
 from serve.answers import DocumentAccepted, MessagesAccepted
@@ -67,6 +69,9 @@ async def add_messages(request: Request, wait: Wait = False) -> Response:
     conversation_id = form.conversation_id or DEFAULT_CONVERSATION
     conversation = context.identities.conversation(person.id, conversation_id)
     ids = _message_ids(context, person, conversation, form.messages)
+    # Only what has an id of the client's can be there already.
+    has_own_ids = any(message.external_id for message in form.messages)
+    known = await _known(context, person, ids) if has_own_ids else {}
     # A message that came twice in one request is one message.
     distinct = dict(zip(ids, enumerate(form.messages), strict=True))
     events = [
@@ -78,12 +83,32 @@ async def add_messages(request: Request, wait: Wait = False) -> Response:
             event_id=derived_id("evt", "MessageReceived", message_id),
         )
         for message_id, (index, message) in distinct.items()
+        if message_id not in known
     ]
-    position = await context.record(caller, person, events)
+    # Those that came moments ago the log recognises by itself, and answers where they are.
+    end = await context.backend.last_position(person.shard) if has_own_ids else 0
+    positions = await context.record_each(caller, person, events) if events else ()
+    position = max((*positions, *known.values()))
     if wait:
         await context.handled(person, position)
-    accepted = MessagesAccepted(position=position, message_ids=ids)
+    new = sum(at > end for at in positions)
+    accepted = MessagesAccepted(position=position, message_ids=ids, new=new)
     return written(accepted, position, 200 if wait else 202)
+
+
+async def _known(context: GatewayContext, person: Person, ids: tuple[str, ...]) -> dict[str, int]:
+    """Return which messages were handed in before, however long ago, and where they are.
+
+    Recorded a second time they would be new causes: what was corrected or deleted since would
+    come back.
+    """
+    found: dict[str, int] = await context.backend.ask(
+        person.shard,
+        "chat",
+        KnownMessages(user=person.id, message_ids=ids),
+        timeout_s=context.settings.read_timeout_s,
+    )
+    return found
 
 
 def _message_ids(
@@ -117,6 +142,7 @@ def _received(
         said_at=told_at(context, form.created_at, f"{where}.created_at"),
         external_id=form.external_id or "",
         tags=form.tags,
+        secret_spans=find_secrets(form.content),
     )
 
 

@@ -8,16 +8,25 @@ in the tier and can be found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from actors.deciders.memory import MemoryDecider, UserFingerprint
-from actors.effects import Append, Effect, Keep
-from events.catalogue import CoreBlockRewritten
+from actors.effects import Append, Effect, Keep, Revise
+from events.catalogue import CoreBlockRewritten, MemoryChangeRejected, MemoryChangeRequested
 from events.envelope import Event
-from events.memory import CoreContent
+from events.memory import CoreContent, MemoryDraft
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, Shelf
 
+#: Of one line; a client's longer one is rejected.
+CORE_LINE_CHARS_MAX = 1000
+#: What a client writes by hand is meant to be seen.
+CLIENT_IMPORTANCE = 0.9
 REWRITE_ABOVE = 0.9
 REWRITE_DOWN_TO = 0.7
+
+
+#: Id, text and importance of a line.
+Line: TypeAlias = tuple[str, str, float]
 
 
 class CoreMemoryDecider(MemoryDecider):
@@ -28,35 +37,53 @@ class CoreMemoryDecider(MemoryDecider):
 
     def decide(self, event: Event) -> list[Effect]:
         """Return the tier's effects, and the rewriting of blocks that they would overfill."""
+        match event.payload:
+            case MemoryChangeRequested(content=CoreContent(text=text)) as request if (
+                len(text) > CORE_LINE_CHARS_MAX
+            ):
+                return [Append(payload=_too_long(request, event))]
         effects = super().decide(event)
-        new = [
-            (effect.draft.id, effect.draft.content, effect.draft.importance)
-            for effect in effects
-            if isinstance(effect, Keep) and isinstance(effect.draft.content, CoreContent)
-        ]
-        for block in dict.fromkeys(content.block for _, content, _ in new):
-            lines = [
-                (id_, content.text, importance)
-                for id_, content, importance in new
-                if content.block == block
-            ]
-            kept = fitting(self.shelf(event.user), block, lines)
+        lines = [line for effect in effects if (line := _new_line(effect)) is not None]
+        for block in dict.fromkeys(block for block, _ in lines):
+            new = [line for of, line in lines if of == block]
+            kept = fitting(self.shelf(event.user), block, new)
             if kept is not None:
                 effects.append(Append(payload=CoreBlockRewritten(block=block, memory_ids=kept)))
         return effects
 
 
-def fitting(
-    shelf: Shelf, block: str, new: Sequence[tuple[str, str, float]]
-) -> tuple[str, ...] | None:
+def _too_long(request: MemoryChangeRequested, event: Event) -> MemoryChangeRejected:
+    return MemoryChangeRejected(
+        tier="core",
+        memory_id=request.memory_id,
+        request_id=event.id,
+        reason=f"a core line has at most {CORE_LINE_CHARS_MAX} characters: blocks are in front of"
+        " every answer; keep the rest in another tier",
+    )
+
+
+def _new_line(effect: Effect) -> tuple[str, Line] | None:
+    """Return the block and the line that an effect adds or changes."""
+    match effect:
+        case Keep(draft=MemoryDraft(content=CoreContent() as content) as draft):
+            return content.block, (draft.id, content.text, draft.importance)
+        case Revise(content=CoreContent() as content, memory_id=memory_id):
+            return content.block, (memory_id, content.text, CLIENT_IMPORTANCE)
+        case _:
+            return None
+
+
+def fitting(shelf: Shelf, block: str, new: Sequence[Line]) -> tuple[str, ...] | None:
     """Return the ids of the lines to keep in a block, or None while it is within its limit.
 
     Args:
         shelf: the user's core memories.
         block: `persona` or `human`.
-        new: lines about to be added: id, text, importance.
+        new: lines about to be added, or to take the place of those with their ids.
     """
-    lines = [_line(memory) for memory in shelf.block(block)] + list(new)
+    changed = {id_ for id_, _, _ in new}
+    lines = [_line(memory) for memory in shelf.block(block) if memory.id not in changed]
+    lines += new
     if sum(len(text) + 1 for _, text, _ in lines) <= REWRITE_ABOVE * CORE_BLOCK_CHARS_MAX:
         return None
     latest = {id_: age for age, (id_, _, _) in enumerate(lines)}
@@ -69,6 +96,6 @@ def fitting(
     return tuple(id_ for id_, _, _ in lines if id_ in kept)
 
 
-def _line(memory: Memory) -> tuple[str, str, float]:
+def _line(memory: Memory) -> Line:
     assert isinstance(memory.content, CoreContent)  # `Shelf.block` holds nothing else
     return memory.id, memory.content.text, memory.importance

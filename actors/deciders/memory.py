@@ -133,6 +133,8 @@ def change(shelf: Shelf, event: Event, request: MemoryChangeRequested) -> list[E
                 provenance=Provenance(extractor="client"),
             )
             return [Keep(draft=draft, secret=secret)]
+        case "revise" if held is not None and request.expected_revision not in (0, held.revision):
+            return [_rejection(event, request, f"the memory is at revision {held.revision}")]
         case "revise" if held is not None and content is not None:
             content, secret = _without_secret(content)
             return [
@@ -149,14 +151,19 @@ def change(shelf: Shelf, event: Event, request: MemoryChangeRequested) -> list[E
             forgotten = MemoryForgotten(tier=request.tier, memory_id=held.id, reason=request.reason)
             return [Append(payload=forgotten)]
         case _:
-            rejected = MemoryChangeRejected(
-                tier=request.tier,
-                memory_id=request.memory_id,
-                request_id=event.id,
-                reason=f"cannot {request.change}: the memory is "
-                f"{'there already' if held else 'not there'}",
-            )
-            return [Append(payload=rejected)]
+            state = "there already" if held else "not there"
+            return [_rejection(event, request, f"the memory is {state}")]
+
+
+def _rejection(event: Event, request: MemoryChangeRequested, why: str) -> Append:
+    return Append(
+        payload=MemoryChangeRejected(
+            tier=request.tier,
+            memory_id=request.memory_id,
+            request_id=event.id,
+            reason=f"cannot {request.change}: {why}",
+        )
+    )
 
 
 def _without_secret(content: Content) -> tuple[Content, str]:

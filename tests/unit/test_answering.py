@@ -13,6 +13,7 @@ def hit(id: str, text: str, score: float, *, source: str = "", **fields: str) ->
         tier=fields.pop("tier", "semantic"),
         text=text,
         score=score,
+        said_at=NOON,
         recorded_at=NOON,
         message_ids=(source or id,),
         **fields,

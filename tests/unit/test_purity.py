@@ -24,9 +24,27 @@ PURE = sorted(
     if path.name != "snapshots.py"
 )
 IMPURE_MODULES = frozenset(
-    ("asyncio", "http", "httpx2", "nats", "onnxruntime", "os", "random", "ray", "requests")
-    + ("secrets", "select", "socket", "ssl", "subprocess", "threading", "time", "tokenizers")
-    + ("urllib", "uuid")
+    {
+        "asyncio",
+        "http",
+        "httpx2",
+        "nats",
+        "onnxruntime",
+        "os",
+        "random",
+        "ray",
+        "requests",
+        "secrets",
+        "select",
+        "socket",
+        "ssl",
+        "subprocess",
+        "threading",
+        "time",
+        "tokenizers",
+        "urllib",
+        "uuid",
+    }
 )
 IMPURE_CALLS = frozenset({"now", "utcnow", "today", "random_id", "system_clock", "urandom"})
 

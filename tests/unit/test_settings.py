@@ -78,7 +78,7 @@ def test_settings_name_file_and_key_when_the_file_is_bad(
 
 def test_settings_show_no_key_when_printed(tmp_path: Path) -> None:
     """Keys stay out of logs and tracebacks."""
-    settings = compose({"MIRIX_API_KEY": "k-1", "MIRIX_BOOTSTRAP_KEY": "k-2"}, data=tmp_path)
+    settings = compose({"MIRIX_API_KEY": "k-1", "MIRIX_BOOTSTRAP_KEY": "k-2-secret"}, data=tmp_path)
 
     assert "k-1" not in repr(settings)
     assert "k-2" not in repr(settings)

@@ -15,6 +15,7 @@ from actors.effects import Append, Effect, Keep, memory_id
 from actors.embedding import Embedded, HashEmbedder
 from actors.execution import Execution, Plan, Step
 from actors.names import Agent
+from actors.ports import EmbeddingService
 from actors.queries import SearchMemories, SearchOutcome
 from actors.shell import Shell
 from actors.tools import LocalTools
@@ -30,6 +31,7 @@ from events.codec import Codec
 from events.envelope import Event, NewEvent
 from events.errors import DeadlineExceeded, VersionConflict
 from events.journal import Journal
+from events.log import BODY_BYTES_MAX
 from events.memory import MemoryDraft, SemanticContent
 from events.memory_keystore import MemoryKeyStore
 from events.memory_log import MemoryLog
@@ -100,23 +102,23 @@ def new_journal() -> Journal:
     return Journal(MemoryLog(), Codec(KeyRing(MemoryKeyStore())), FixedClock())
 
 
-def new_execution() -> Execution:
+def new_execution(embedding: EmbeddingService | None = None) -> Execution:
     recall = NothingFound()
     return Execution(
-        embedding=Embedding(),
+        embedding=embedding or Embedding(),
         answerer=Answerer(recall, MemorySignals(), 0),
         tools=LocalTools(recall, FixedClock()),
         retry_wait_s=0.001,
     )
 
 
-def new_shell(journal: Journal) -> Shell:
+def new_shell(journal: Journal, embedding: EmbeddingService | None = None) -> Shell:
     return Shell(
         decider=LatestWordDecider(),
         journal=journal,
         signals=MemorySignals(),
         snapshots=NoSnapshots(),
-        execution=new_execution(),
+        execution=new_execution(embedding),
         snapshot_every_events=1000,
         retry_wait_s=0.001,
     )
@@ -283,3 +285,44 @@ def as_new(event: Event) -> NewEvent:
         correlation_id=event.envelope.correlation_id,
         producer=event.envelope.producer,
     )
+
+
+async def test_an_effect_that_the_log_does_not_take_is_parked_alone() -> None:
+    """One event too large for the log stops nobody else: neither causes before it nor after it."""
+    journal = new_journal()
+    await say(journal, "one", "two", "three")
+    causes = await events_of(journal, "MessageReceived")
+    committer = Committer(AGENT, journal, new_execution(), 0.001)
+    await committer.last_handled()
+    plans = [noted(cause) for cause in causes]
+    huge = MemoryForgotten(tier="semantic", memory_id="m", reason="x" * (BODY_BYTES_MAX + 1))
+    plans[1].steps = [Step(Append(payload=huge), [huge])]
+    await committer.commit(plans, 3)
+    assert len(await events_of(journal, "MemoryForgotten")) == 2
+    (parked,) = await events_of(journal, "EventParked")
+    assert isinstance(parked.payload, EventParked)
+    assert parked.payload.position == 2
+    again = Committer(AGENT, journal, new_execution(), 0.001)
+    assert await again.last_handled() == 3
+    assert again.parked == 1
+
+
+async def test_a_text_that_cannot_be_embedded_parks_its_cause_alone() -> None:
+    """The embedder failing on one text is that text's trouble."""
+    journal = new_journal()
+    end = await say(journal, "one", "indigestible", "two")
+    shell = new_shell(journal, PickyEmbedding())
+    async with running(shell):
+        await shell.wait_for(end, 10)
+    recorded = await events_of(journal, "MemoryRecorded")
+    parked = await events_of(journal, "EventParked")
+    assert (len(recorded), len(parked)) == (2, 1)
+
+
+class PickyEmbedding(Embedding):
+    """Fails on one word."""
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        if any("indigestible" in text for text in texts):
+            raise ValueError("cannot embed this")
+        return await super().embed(texts)

@@ -94,3 +94,18 @@ def test_an_erased_person_is_missing_when_a_snapshot_is_restored(
     restored = TierProjection("semantic")
     assert SnapshotDirectory(tmp_path, KeyRing(keystore)).load(restored) == 9
     assert set(restored.shelves) == {"usr_cy"}
+
+
+def test_a_snapshot_taken_after_an_erasure_is_usable(
+    tmp_path: Path, keystore: MemoryKeyStore
+) -> None:
+    """What is hashed is what is stored: the erased person's part is in neither."""
+    tier = tier_with(WORDS)
+    other = recorded(SemanticContent(name="Cy", summary="sings"), id="m9")
+    tier.apply(event_of(other, position=9, user="usr_cy"))
+    keystore.obtain("usr_ann")
+    keystore.destroy("usr_ann")
+    SnapshotDirectory(tmp_path, KeyRing(keystore)).save(tier, 9)
+    restored = TierProjection("semantic")
+    assert SnapshotDirectory(tmp_path, KeyRing(keystore)).load(restored) == 9
+    assert set(restored.shelves) == {"usr_cy"}

@@ -152,3 +152,18 @@ def test_layer_refuses_to_delete_what_is_not_there() -> None:
     with pytest.raises(KeyError):
         del layer["a"]
     assert (len(layer), list(layer)) == (0, [])
+
+
+def test_a_restored_shelf_decides_as_the_live_one_when_a_key_was_shared() -> None:
+    """What a key stands for follows from the memories, so it is the same after a restart."""
+    live = folded(
+        recorded(fact("x"), id="a", key="k"),
+        recorded(fact("y"), id="b", key="k"),
+        MemoryForgotten(tier="semantic", memory_id="b"),
+    )
+    restored = TierProjection("semantic")
+    restored.restore(live.snapshot())
+    for tier in (live, restored):
+        about = tier.shelf("usr_ann").about("k")
+        assert about is not None
+        assert about.id == "a"

@@ -18,6 +18,7 @@ from actors.queries import (
     GetMemory,
     GetMessage,
     GetToolCall,
+    KnownMessages,
     ListAssistants,
     ListMemories,
     ListMessages,
@@ -203,6 +204,12 @@ class FakeAgents:
                 return tuple(m for m in self._messages.get(query.user, []) if _fits(m, query))[
                     : query.limit
                 ]
+            case KnownMessages(user=user, message_ids=ids):
+                return {
+                    view.id: view.position
+                    for view in self._messages.get(user, [])
+                    if view.id in ids
+                }
             case GetMessage(user=user, message_id=id_):
                 return next((m for m in self._messages.get(user, []) if m.id == id_), None)
             case SearchMemories():
@@ -260,6 +267,7 @@ class FakeAgents:
                         text=message.content,
                         score=shared / len(words),
                         conversation=message.conversation,
+                        said_at=message.said_at,
                         recorded_at=NOW,
                         message_ids=(message.id,),
                         external_ids=(message.external_id,) if message.external_id else (),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from actors.progress import (
     decode_answer_part,
 )
 from actors.queries import GetMessage, MessageView, Query
+from events.catalogue import Payload
 from events.envelope import NewEvent
 from events.errors import Unavailable
 from events.ids import shard_of
@@ -104,6 +105,19 @@ class AgentsBackend:
     ) -> Any:
         """Ask an agent's projection, once it has applied `min_position`."""
         return await self._ask(shard, agent, query, min_position, timeout_s)
+
+    async def brought_about(
+        self, shard: int, event: NewEvent, kind: type[Payload], *, after: int, until: int
+    ) -> bool:
+        """Say whether an event of `kind` that `event` caused is in the log, between positions."""
+        # Read by its subject: only what is of this kind and this user, however long the log is.
+        kinds = frozenset({kind.__name__})
+        found = self._journals[shard].read(after, until, kinds, user=event.user)
+        async with aclosing(found):
+            async for one in found:
+                if one.envelope.causation_id == event.event_id:
+                    return True
+        return False
 
     async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
         """Wait until all nine agents have handled `position` and what came of it."""

@@ -107,7 +107,9 @@ class SearchMemories(Value, frozen=True, kw_only=True):
 class FoundMemory(Value, frozen=True, kw_only=True):
     """One hit: a memory of a tier, or a message (`tier == "conversation"`).
 
-    `occurred_at` is the date that it speaks of, `said_at` when it was said.
+    `occurred_at` is the date that it speaks of, `said_at` when it was said. `relevance`, between 0
+    and 1, tells how far it is about the question at all; `superseded` marks a message that tells,
+    on what was asked, only what no longer holds; `title` is that of a document.
     """
 
     id: str

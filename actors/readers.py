@@ -6,6 +6,8 @@ import re
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from actors.queries import (
     CoreBlockView,
     CountAll,
@@ -27,14 +29,15 @@ from actors.queries import (
     ToolCallView,
 )
 from actors.tools import describe_tools
+from events.catalogue import AssistantProfile
 from events.errors import CommandRejected, NotFound
 from events.memory import CoreContent, VaultContent, readable_text, tier_of
+from events.nesting import is_too_deep
 from events.sealing import KeyRing
 from projections.base import Projection
 from projections.conversations import ConversationsProjection, Message
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, TierProjection
 from projections.tool_calls import ToolCallsProjection
-
 
 #: The position of a page's last memory.
 _CURSOR = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -165,10 +168,10 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
             held_profile = projection.profiles.get(assistant_id)
             if held_profile is None or held_profile.tenant != tenant:
                 raise NotFound(f"there is no assistant {assistant_id}")
-            return held_profile.profile
+            return _portable(held_profile.profile)
         case ListAssistants(tenant=tenant, skip=skip, limit=limit, agent_type=agent_type):
             mine = (
-                held.profile
+                _portable(held.profile)
                 for held in projection.profiles.values()
                 if held.tenant == tenant and agent_type in ("", held.profile.agent_type)
             )
@@ -183,6 +186,17 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
             }
         case _:
             raise _refusal(projection, query)
+
+
+def _portable(profile: AssistantProfile) -> AssistantProfile:
+    """Leave out settings that are nested too deeply to be pickled into an answer.
+
+    The gateway refuses such ones; the log may hold some from before it did, and one of them must
+    not stop the list of the others.
+    """
+    if not is_too_deep(profile.model_settings):
+        return profile
+    return msgspec.structs.replace(profile, model_settings={})
 
 
 def _message(message: Message) -> MessageView:

@@ -134,6 +134,7 @@ def _found(hit: Hit) -> FoundMemory:
         recorded_at=hit.recorded_at,
         message_ids=hit.message_ids,
         external_ids=hit.external_ids,
+        event_ids=(hit.event_id,) if hit.event_id else (),
         relevance=hit.relevance,
         superseded=hit.superseded,
         title=hit.title,

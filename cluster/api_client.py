@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -19,6 +20,7 @@ from events.errors import (
     DeadlineExceeded,
     Forbidden,
     MirixError,
+    Misconfigured,
     NotFound,
     PayloadTooLarge,
     Unauthenticated,
@@ -37,6 +39,9 @@ BY_STATUS: dict[int, type[MirixError]] = {
     413: PayloadTooLarge,
     504: DeadlineExceeded,
 }
+#: Seconds for making a connection: a host that does not answer by then is not there.
+CONNECT_S_MAX = 5.0
+_REACH_WAIT_S_MAX = 0.5
 #: The server asks us to come back: too many requests, not there now, not done yet.
 RETRIED = frozenset({429, 503, 504})
 Answer = TypeVar("Answer")
@@ -53,10 +58,11 @@ class NewMessage(Value, frozen=True, kw_only=True):
 
 
 class Accepted(Value, frozen=True, kw_only=True):
-    """Where messages went: the last position and the ids they got."""
+    """Where messages went: the last position, their ids, how many were new (None: unknown)."""
 
     position: int = 0
     message_ids: tuple[str, ...] = ()
+    new: int | None = None
 
 
 class Source(Value, frozen=True, kw_only=True):
@@ -75,6 +81,7 @@ class Hit(Value, frozen=True, kw_only=True):
     text: str
     score: float
     occurred_at: str | None = None
+    said_at: str | None = None
     recorded_at: str | None = None
     source: Source = Source()
 
@@ -100,12 +107,15 @@ class ApiClient:
     """Talks to one system. Use as an async context manager.
 
     Args:
-        url: where the gateway is, without `/api/v1`.
+        url: where the gateway is: `http://host:port`.
         api_key: sent as `X-API-Key`.
         transport: replaces the network in tests.
         attempts: how often a request that may be repeated is sent.
         patience_s: bound on all attempts together.
         timeout_s: bound on one attempt; longer than the gateway's own deadline for `wait=true`.
+
+    Raises:
+        Misconfigured: the address is none.
     """
 
     def __init__(
@@ -118,7 +128,7 @@ class ApiClient:
         patience_s: float = 600.0,
         timeout_s: float = 90.0,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = base_address(url)
         self._attempts = attempts
         self._patience_s = patience_s
         # A local system must be reached whatever proxy the machine is set up with.
@@ -126,7 +136,7 @@ class ApiClient:
             base_url=self.url,
             headers={"X-API-Key": api_key},
             transport=transport,
-            timeout=timeout_s,
+            timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S_MAX),
             trust_env=False,
         )
 
@@ -156,7 +166,9 @@ class ApiClient:
             "messages": [_given(message) for message in messages],
         }
         path = f"{API}/messages?wait={'true' if wait else 'false'}"
-        return await self._call("POST", path, Accepted, body)
+        accepted, tries = await self._tried("POST", path, Accepted, body)
+        # Of a repeated request nobody knows which messages an earlier try put in.
+        return accepted if tries == 1 else msgspec.structs.replace(accepted, new=None)
 
     async def add_document(
         self, document: Mapping[str, Any], *, wait: bool = False
@@ -210,6 +222,21 @@ class ApiClient:
         path = f"{API}/status" + ("?hashes=true" if hashes else "")
         return await self._call("GET", path, dict[str, Any])
 
+    async def reach(self, patience_s: float) -> None:
+        """Return when the system has answered anything at all.
+
+        So a wrong address is told at once, whatever patience the work behind it has.
+
+        Raises:
+            Unavailable: nothing answered within `patience_s`.
+        """
+        attempts = stamina.retry_context(
+            on=Retryable, attempts=None, timeout=patience_s, wait_max=_REACH_WAIT_S_MAX
+        )
+        async for attempt in attempts:
+            with attempt:
+                await self._exchange("GET", "/health", timeout_s=patience_s)
+
     async def is_ready(self) -> bool:
         """Ask once whether the system is ready."""
         try:
@@ -226,9 +253,15 @@ class ApiClient:
         *,
         once: bool = False,
     ) -> Answer:
+        return (await self._tried(method, path, kind, body, once=once))[0]
+
+    async def _tried(
+        self, method: str, path: str, kind: type[Answer], body: Any = None, *, once: bool = False
+    ) -> tuple[Answer, int]:
+        """Return the answer, and how many requests it took."""
         content = None if body is None else msgspec.json.encode(body)
         attempts = stamina.retry_context(
-            on=_backoff,
+            on=self._backoff,
             attempts=1 if once else self._attempts,
             timeout=self._patience_s,
         )
@@ -236,7 +269,7 @@ class ApiClient:
             with attempt:
                 response = await self._send(method, path, content)
         try:
-            return msgspec.json.decode(response.content, type=kind, strict=False)
+            return msgspec.json.decode(response.content, type=kind, strict=False), attempt.num
         except msgspec.MsgspecError as error:
             raise Unavailable(
                 f"{method} {self.url}{path} answered something else than expected ({error}); "
@@ -244,17 +277,49 @@ class ApiClient:
             ) from error
 
     async def _send(self, method: str, path: str, content: bytes | None) -> httpx2.Response:
+        response = await self._exchange(method, path, content)
+        if response.is_success:
+            return response
+        raise problem(response)
+
+    async def _exchange(
+        self, method: str, path: str, content: bytes | None = None, timeout_s: float | None = None
+    ) -> httpx2.Response:
         headers = {"Content-Type": "application/json"} if content is not None else {}
+        request = self._http.build_request(method, path, content=content, headers=headers)
+        if timeout_s is not None:
+            request.extensions["timeout"] = httpx2.Timeout(timeout_s).as_dict()
         try:
-            response = await self._http.request(method, path, content=content, headers=headers)
-        except (httpx2.TransportError, httpx2.InvalidURL) as error:
+            return await self._http.send(request)
+        except httpx2.TransportError as error:
             reason = str(error) or type(error).__name__
             raise Retryable(
                 f"cannot reach {self.url} ({reason}); is the system up? (`mirix status`)"
             ) from error
-        if response.is_success:
-            return response
-        raise problem(response)
+
+    def _backoff(self, error: Exception) -> bool | float:
+        if not isinstance(error, Retryable) or error.retry_after_s > self._patience_s:
+            return False
+        return error.retry_after_s or True
+
+
+def base_address(url: str) -> str:
+    """Return the address of a system as its clients use it, without `/api/v1`.
+
+    Raises:
+        Misconfigured: it is not `http://` or `https://` and a host.
+    """
+    wrong = f"{url!r} is not the address of a system; expected something like http://host:47283"
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError as error:
+        raise Misconfigured(f"{wrong} ({error})") from error
+    is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    if not is_whole or parts.query or parts.fragment or any(map(str.isspace, url.strip())):
+        raise Misconfigured(wrong)
+    path = parts.path.rstrip("/").removesuffix(API).rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def problem(response: httpx2.Response) -> MirixError:
@@ -274,12 +339,6 @@ def problem(response: httpx2.Response) -> MirixError:
 def _seconds(text: str) -> float:
     # Retry-After may also be a date (RFC 9110, 10.2.3); our gateway sends seconds.
     return min(float(text), 900.0) if text.strip().isdigit() else 0.0
-
-
-def _backoff(error: Exception) -> bool | float:
-    if not isinstance(error, Retryable):
-        return False
-    return error.retry_after_s or True
 
 
 def _given(message: NewMessage) -> dict[str, Any]:

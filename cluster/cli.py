@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from cluster import cli_eval, cli_events, cli_memory, cli_system
-from cluster.cli_output import err, quiet_logs
+from cluster import VERSION, cli_eval, cli_events, cli_memory, cli_system
+from cluster.cli_output import WrongUse, err, out
 from events.errors import MirixError, Misconfigured
 
 USAGE_ERROR = 2
@@ -17,26 +18,41 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="mirix",
-    help="Memory for AI assistants: nine agents, six tiers, one log.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 for family in (cli_system, cli_memory, cli_events, cli_eval):
     family.register(app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"mirix {VERSION}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _mirix(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Memory for AI assistants: nine agents, six tiers, one log."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0 on success, 1 when it failed, 2 when it was asked wrongly."""
-    quiet_logs()
     try:
         status = app(args=arguments, prog_name="mirix", standalone_mode=False)
     except TyperException as error:
         return _usage(error)
     except MirixError as error:
         _say(error.message)
-        return USAGE_ERROR if isinstance(error, Misconfigured) else OPERATIONAL_ERROR
+        return USAGE_ERROR if isinstance(error, WrongUse | Misconfigured) else OPERATIONAL_ERROR
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         return INTERRUPTED

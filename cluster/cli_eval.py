@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
-from actors.extraction.scoring import Report
-from cluster.api_client import ApiClient
-from cluster.bench_append import bench_append_embedded
 from cluster.cli_output import (
+    LONG_WORK_S,
     AsJson,
     Data,
     Url,
@@ -19,14 +17,16 @@ from cluster.cli_output import (
     open_client,
     out,
     progress_bar,
+    reached,
     run,
     show_json,
     table,
 )
-from cluster.eval_extraction import evaluate_extraction, read_cases
-from cluster.eval_locomo import LocomoReport, evaluate_locomo, read_samples, work_of
-from cluster.locomo import DEPTHS
-from events.memory import TIERS
+
+if TYPE_CHECKING:
+    from actors.extraction.scoring import Report
+    from cluster.api_client import ApiClient
+    from cluster.eval_locomo import LocomoReport
 
 FilePath = Annotated[Path, typer.Argument(help="The data set's file.", show_default=False)]
 Conversations = Annotated[
@@ -65,8 +65,10 @@ def locomo(
     Each conversation goes in as a fresh user; recalls are fractions of the evidence turns among
     the first 1, 5, 10, 25 and 50 turns that a search names.
     """
+    from cluster.eval_locomo import read_samples
+
     samples = read_samples(path, limit_conversations)
-    report = run(_locomo(open_client(data, url), samples))
+    report = run(_locomo(open_client(data, url, patience_s=LONG_WORK_S), samples))
     if as_json:
         show_json(report)
     else:
@@ -74,13 +76,17 @@ def locomo(
 
 
 async def _locomo(client: ApiClient, samples: list[dict[str, Any]]) -> LocomoReport:
+    from cluster.eval_locomo import evaluate_locomo, work_of
+
     with progress_bar("messages and questions", work_of(samples)) as advance:
-        async with client:
+        async with reached(client):
             run_id = uuid4().hex[:8]
             return await evaluate_locomo(client, samples, run_id=run_id, on_progress=advance)
 
 
 def _show_locomo(report: LocomoReport) -> None:
+    from cluster.locomo import DEPTHS
+
     for bad in report.bad_records:
         err.print(str(bad), style="yellow", markup=False, highlight=False)
     out.print(
@@ -104,8 +110,11 @@ def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJs
 
     Example: `mirix eval extraction extraction_dev.jsonl`
     """
+    from cluster.eval_extraction import read_cases
+    from events.memory import TIERS
+
     cases = read_cases(path)
-    report = run(_extraction(open_client(data, url), cases))
+    report = run(_extraction(open_client(data, url, patience_s=LONG_WORK_S), cases))
     if as_json:
         # A case tells the correction, not the old fact: over HTTP there is nothing to be ended.
         shown = report.to_dict().items()
@@ -123,8 +132,10 @@ def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJs
 
 
 async def _extraction(client: ApiClient, cases: list[dict[str, Any]]) -> Report:
+    from cluster.eval_extraction import evaluate_extraction
+
     with progress_bar("cases", len(cases)) as advance:
-        async with client:
+        async with reached(client):
             run_id = uuid4().hex[:8]
             return await evaluate_extraction(client, cases, run_id=run_id, on_progress=advance)
 
@@ -141,6 +152,8 @@ def append(
 
     Example: `mirix bench append --json`
     """
+    from cluster.bench_append import bench_append_embedded
+
     figures = run(bench_append_embedded(directory, writers=writers, events=events))
     if as_json:
         show_json(figures)

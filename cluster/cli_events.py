@@ -2,23 +2,67 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
-from actors.rebuilding import Comparison
-from cluster.cli_output import AsJson, Data, open_client, out, run, running_system, show_json, table
-from cluster.data_dir import DataDir, SystemRecord
-from cluster.log_reading import Filter, read_events, read_log
-from cluster.rebuilding import live_states, rebuild_and_compare
-from cluster.settings import from_environment
-from events.errors import CorruptLog
+from cluster.cli_output import (
+    AsJson,
+    Data,
+    WrongUse,
+    open_client,
+    out,
+    reached,
+    run,
+    running_system,
+    show_json,
+    table,
+)
+from events.errors import CorruptLog, NotFound
 
-Kind = Annotated[str, typer.Option("--type", help="Only this event, e.g. MessageReceived.")]
+if TYPE_CHECKING:
+    from actors.rebuilding import Comparison
+    from cluster.data_dir import DataDir, SystemRecord
+    from cluster.log_reading import Filter
+
+
+def _known_event(kind: str) -> str:
+    from events.catalogue import CATALOGUE
+
+    if kind and kind not in CATALOGUE:
+        near = get_close_matches(kind, CATALOGUE, n=1)
+        hint = f"did you mean {near[0]}?" if near else "docs/events.md lists them"
+        raise typer.BadParameter(f"{kind} is not an event; {hint}")
+    return kind
+
+
+def _regular(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise typer.BadParameter(f"{pattern!r} is not a regular expression: {error}") from error
+    return pattern
+
+
+def _known_projection(name: str | None) -> str | None:
+    if name is None:
+        return None
+    from actors.rebuilding import agents_of
+
+    if not agents_of(name):
+        raise typer.BadParameter(f"{name} is none; choose from {', '.join(agents_of(None))}")
+    return name
+
+
+Kind = Annotated[
+    str,
+    typer.Option("--type", help="Only this event, e.g. MessageReceived.", callback=_known_event),
+]
 Whose = Annotated[str, typer.Option("--user", help="Only of this user (your id or usr_...).")]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="How many.")]
 
@@ -47,6 +91,8 @@ def tail(
 
     Examples: `mirix events tail -n 5` · `mirix events tail -f --type MemoryRecorded`
     """
+    from cluster.log_reading import Filter
+
     directory, record = _here(data)
     run(_tail(directory, record, Filter(kind=kind, user=user), count, follow, as_json))
 
@@ -59,6 +105,8 @@ async def _tail(
     follow: bool,
     as_json: bool,
 ) -> None:
+    from cluster.log_reading import read_log
+
     async with read_log(directory, record) as reader:
         for event in await reader.last(wanted, count):
             _print(event, as_json)
@@ -76,7 +124,10 @@ def show(
     Examples: `mirix events show 42` · `mirix events show evt_abc --json`
     """
     directory, record = _here(data)
-    event = run(_one(directory, record, reference))
+    try:
+        event = run(_one(directory, record, reference))
+    except NotFound as error:
+        raise WrongUse(error.message) from error
     if as_json:
         show_json(event)
     else:
@@ -84,12 +135,16 @@ def show(
 
 
 async def _one(directory: DataDir, record: SystemRecord, reference: str) -> dict[str, Any]:
+    from cluster.log_reading import read_log
+
     async with read_log(directory, record) as reader:
         return await reader.one(reference)
 
 
 def grep(
-    pattern: Annotated[str, typer.Argument(help="A regular expression, case ignored.")],
+    pattern: Annotated[
+        str, typer.Argument(help="A regular expression, case ignored.", callback=_regular)
+    ],
     kind: Kind = "",
     user: Whose = "",
     data: Data = None,
@@ -99,11 +154,15 @@ def grep(
 
     Example: `mirix events grep lisbon --type MemoryRecorded --user alice`
     """
+    from cluster.log_reading import Filter
+
     directory, record = _here(data)
     run(_grep(directory, record, Filter(kind=kind, user=user, pattern=pattern), as_json))
 
 
 async def _grep(directory: DataDir, record: SystemRecord, wanted: Filter, as_json: bool) -> None:
+    from cluster.log_reading import read_log
+
     async with read_log(directory, record) as reader:
         await _print_all(reader.matching(wanted), as_json)
 
@@ -120,12 +179,17 @@ def _print(event: dict[str, Any], as_json: bool) -> None:
         return
     head = f"{event['shard']}:{event['position']} {event['recorded_at'][:19]} {event['type']}"
     out.print(f"{head} [dim]{event['user']}[/dim]", highlight=False)
-    out.print(event["payload"], soft_wrap=True)
+    out.print_json(data=event["payload"], indent=None)
 
 
 def rebuild(
     projection: Annotated[
-        str | None, typer.Option("--projection", help="Only this one (or its agent's name).")
+        str | None,
+        typer.Option(
+            "--projection",
+            help="Only this one (or its agent's name).",
+            callback=_known_projection,
+        ),
     ] = None,
     data: Data = None,
     as_json: AsJson = False,
@@ -152,8 +216,11 @@ def verify(data: Data = None, as_json: AsJson = False) -> None:
 async def _compare(
     data: Path | None, projection: str | None, *, whole: bool = False
 ) -> list[Comparison]:
+    from cluster.log_reading import read_events
+    from cluster.rebuilding import live_states, rebuild_and_compare
+
     directory, record = _here(data)
-    async with open_client(data, None) as client:
+    async with reached(open_client(data, None)) as client:
         live = live_states(await client.status(hashes=True), projection)
     if whole:
         async for _ in read_events(directory, record):
@@ -162,6 +229,8 @@ async def _compare(
 
 
 def _show_compared(compared: list[Comparison], as_json: bool) -> None:
+    import msgspec
+
     if as_json:
         equal = [{**msgspec.to_builtins(item), "equal": item.is_equal} for item in compared]
         show_json(equal)
@@ -179,5 +248,8 @@ def _show_compared(compared: list[Comparison], as_json: bool) -> None:
 
 
 def _here(data: Path | None) -> tuple[DataDir, SystemRecord]:
+    from cluster.data_dir import DataDir
+    from cluster.settings import from_environment
+
     settings = from_environment(data)
     return DataDir(settings.data_dir), running_system(settings)

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import msgspec
 import typer
 
-from cluster.api_client import ApiClient, Found
-from cluster.asking import ask as ask_assistant
 from cluster.cli_output import (
+    LONG_WORK_S,
     AsJson,
     Data,
     Url,
     User,
+    counted,
     err,
+    not_blank,
     open_client,
     out,
     progress_bar,
+    reached,
     run,
     show_json,
     table,
 )
-from cluster.ingest import Summary
-from cluster.ingest import ingest as ingest_lanes
-from cluster.records import files_of, read_file
 from events.errors import CommandRejected
+
+if TYPE_CHECKING:
+    from cluster.api_client import ApiClient, Found
+    from cluster.ingest import Summary
 
 #: Bad records that are shown one by one; the summary counts the rest.
 _BAD_SHOWN_MAX = 50
 
+
+class Tier(StrEnum):
+    """What can be searched, as choices (`actors.queries.SearchTier`)."""
+
+    CORE = "core"
+    EPISODIC = "episodic"
+    SEMANTIC = "semantic"
+    PROCEDURAL = "procedural"
+    RESOURCE = "resource"
+    KNOWLEDGE_VAULT = "knowledge_vault"
+    CONVERSATION = "conversation"
+
+
 Paths = Annotated[list[Path], typer.Argument(help="Files or directories.", show_default=False)]
-Tiers = Annotated[list[str] | None, typer.Option("--tier", help="Only this tier; repeatable.")]
+Tiers = Annotated[list[Tier] | None, typer.Option("--tier", help="Only this tier; repeatable.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many hits.")]
-Method = Annotated[str, typer.Option("--method", help="hybrid, embedding, bm25 or string_match.")]
+Method = Annotated[
+    Literal["hybrid", "embedding", "bm25", "string_match"],
+    typer.Option("--method", help="How to search."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -60,15 +79,28 @@ def ingest(
 
     Each conversation of a LoCoMo file becomes a user of its own, `locomo-<sample_id>`.
     """
+    import msgspec
+
+    from cluster.records import READABLE, skipped_in
+
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise CommandRejected(f"no such file or directory: {', '.join(missing)}")
-    summary = run(_ingest(open_client(data, url), paths, user, wait))
+    client = open_client(data, url, patience_s=LONG_WORK_S)
+    skipped = {str(path): len(skipped_in(path)) for path in paths}
+    summary = run(_ingest(client, paths, user, wait))
+    for directory, count in skipped.items():
+        if count:
+            told = (
+                f"{directory}: skipped {counted(count, 'file')} of other kinds (reads {READABLE})"
+            )
+            err.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for bad in summary.bad_records[:_BAD_SHOWN_MAX]:
         err.print(str(bad), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         rate = round(summary.messages_per_s, 1)
-        show_json({**msgspec.to_builtins(summary), "messages_per_s": rate})
+        told_too = {"messages_per_s": rate, "skipped_files": sum(skipped.values())}
+        show_json({**msgspec.to_builtins(summary), **told_too})
     else:
         _show_summary(summary)
     if summary.bad_records and not summary.messages and not summary.documents:
@@ -76,22 +108,28 @@ def ingest(
 
 
 async def _ingest(client: ApiClient, paths: list[Path], user: str, wait: bool) -> Summary:
+    from cluster.ingest import ingest as ingest_lanes
+    from cluster.records import files_of, read_file
+
     lanes = [(str(file), read_file(file)) for path in paths for file in files_of(path)]
     with progress_bar("records") as advance:
-        async with client:
+        async with reached(client):
             return await ingest_lanes(client, lanes, user_id=user, wait=wait, on_progress=advance)
 
 
 def _show_summary(summary: Summary) -> None:
+    new = summary.messages - summary.already_there
+    parts = f"{new} new, {summary.already_there} already there"
     out.print(
-        f"{summary.messages} messages and {summary.documents} documents in "
-        f"{summary.seconds:.1f} s ({summary.messages_per_s:.0f} messages/s), "
-        f"{len(summary.bad_records)} bad records"
+        f"{counted(summary.messages, 'message')} ({parts}) and "
+        f"{counted(summary.documents, 'document')} in {summary.seconds:.1f} s "
+        f"({summary.messages_per_s:.0f} messages/s), "
+        f"{counted(len(summary.bad_records), 'bad record')}"
     )
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="What to ask.")],
+    question: Annotated[str, typer.Argument(help="What to ask.", callback=not_blank)],
     user: User = "default",
     data: Data = None,
     url: Url = None,
@@ -112,12 +150,14 @@ def ask(
 
 
 async def _ask(client: ApiClient, question: str, user: str) -> dict[str, Any]:
-    async with client:
+    from cluster.asking import ask as ask_assistant
+
+    async with reached(client):
         return await ask_assistant(client, question, user_id=user)
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(help="What to look for.", callback=not_blank)],
     user: User = "default",
     tier: Tiers = None,
     limit: Limit = 10,
@@ -136,7 +176,7 @@ def search(
         return
     rows = table("score", "tier", "when", "what")
     for hit in found.results:
-        when = hit.occurred_at or (hit.recorded_at or "")[:10]
+        when = hit.occurred_at or (hit.said_at or "")[:10]
         rows.add_row(f"{hit.score:.3f}", hit.tier, when, _one_line(hit.text))
     out.print(rows if found.results else "nothing found")
 
@@ -145,11 +185,11 @@ async def _search(
     client: ApiClient,
     query: str,
     user: str,
-    tiers: list[str] | None,
+    tiers: list[Tier] | None,
     limit: int,
     method: str,
 ) -> Found:
-    async with client:
+    async with reached(client):
         return await client.search(
             query, user_id=user, tiers=tiers, limit=limit, search_method=method
         )

@@ -1,31 +1,30 @@
 """What every command shares: its options, which system it means, how it answers.
 
-Answers go to stdout, as tables or with `--json` as JSON; progress and errors go to stderr.
+Answers go to stdout, as tables or with `--json` as JSON; progress and errors go to stderr. The
+heavy libraries are imported where they are needed, so that `mirix --help` is there at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
-import msgspec
-import structlog
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cluster import processes
-from cluster.api_client import ApiClient
-from cluster.data_dir import DataDir, SystemRecord
-from cluster.operator_key import local_operator_key
-from cluster.settings import Settings, from_environment
-from events.errors import Misconfigured, Unavailable
+from events.errors import CommandRejected, Misconfigured
+
+if TYPE_CHECKING:
+    from cluster.api_client import ApiClient
+    from cluster.data_dir import SystemRecord
+    from cluster.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -40,14 +39,45 @@ Url = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 User = Annotated[str, typer.Option("--user", help="Whose memory.")]
 
-#: Pipes and files have no width: wide enough for hashes and texts to stay on their line.
-_PIPE_COLUMNS = 160
-out = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+#: Seconds for which a command that somebody waits for tries again.
+INTERACTIVE_S = 5.0
+#: Seconds for which long work waits for a system that it has reached before.
+LONG_WORK_S = 600.0
+#: Pipes and files have no width: what belongs on one line stays on it.
+_PIPE_COLUMNS = 10_000
+
+
+class WrongUse(CommandRejected):
+    """The command was asked for something that is not there to be asked for: exit status 2."""
+
+
+class _WithoutTrailingBlanks:
+    """The standard output of the moment, for pipes: a table's padding is for the eye alone."""
+
+    def write(self, text: str) -> int:
+        """Write a text without the blanks at the ends of its lines."""
+        sys.stdout.write(re.sub(r"[ \t]+(?=\n|\Z)", "", text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush standard output."""
+        sys.stdout.flush()
+
+
+def _console() -> Console:
+    if sys.stdout.isatty():
+        return Console()
+    return Console(file=cast(IO[str], _WithoutTrailingBlanks()), width=_PIPE_COLUMNS)
+
+
+out = _console()
 err = Console(stderr=True)
 
 
 def quiet_logs() -> None:
     """Log errors only, to stderr: a command tells what is wrong, and stdout is for answers."""
+    import structlog  # a tenth of a second that `--help` does not need
+
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         # The standard error of that moment: it may be another one by the time something is logged.
@@ -57,6 +87,8 @@ def quiet_logs() -> None:
 
 def show_json(value: Any) -> None:
     """Print a value as JSON: indented on a terminal, one line otherwise."""
+    import msgspec
+
     raw = msgspec.json.encode(value)
     text = (msgspec.json.format(raw, indent=2) if sys.stdout.isatty() else raw).decode()
     sys.stdout.write(f"{text}\n")
@@ -71,8 +103,35 @@ def table(*columns: str, title: str | None = None) -> Table:
     return made
 
 
+def headline(text: str) -> None:
+    """Print a headline: with a rule on a terminal, alone in a pipe."""
+    out.print()
+    if out.is_terminal:
+        out.rule(f"[bold]{text}[/bold]", align="left")
+    else:
+        out.print(f"== {text}", markup=False)
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a count with its noun: `1 document`, `5 documents`, `2 processes`."""
+    plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
+    return f"{count} {thing if count == 1 else plural}"
+
+
+def not_blank(text: str) -> str:
+    """Return what is asked or sought.
+
+    Raises:
+        BadParameter: there is nothing in it.
+    """
+    if not text.strip():
+        raise typer.BadParameter("it is empty")
+    return text
+
+
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a command's asynchronous part."""
+    """Run a command's asynchronous part, which logs nothing but errors."""
+    quiet_logs()
     return asyncio.run(work)
 
 
@@ -82,38 +141,54 @@ def running_system(settings: Settings) -> SystemRecord:
     Raises:
         Unavailable: none runs there, or it is not ready yet.
     """
-    record = DataDir(settings.data_dir).read_system()
-    if record is None or processes.find(record.supervisor) is None:
-        raise Unavailable(
-            f"no system runs on {settings.data_dir}; start one with `mirix up`, or say which one "
-            "with --data or --url"
-        )
-    if record.state != "ready":
-        raise Unavailable(f"the system on {settings.data_dir} is {record.state}; try again soon")
-    return record
+    from cluster.data_dir import DataDir
+    from cluster.presence import ready_system
+
+    return ready_system(DataDir(settings.data_dir))
 
 
-def open_client(data: Path | None, url: str | None, **options: Any) -> ApiClient:
+def open_client(
+    data: Path | None, url: str | None, *, patience_s: float = INTERACTIVE_S
+) -> ApiClient:
     """Return a client of the system that is meant: `--url`, `--data`, MIRIX_URL, MIRIX_DATA.
 
     Raises:
-        Misconfigured: a system elsewhere is meant and there is no key for it.
+        Misconfigured: a system elsewhere is meant and its address is none, or its key is not set.
         Unavailable: no system runs on the data directory.
     """
+    from cluster.api_client import ApiClient, base_address
+    from cluster.operator_key import local_operator_key
+    from cluster.settings import from_environment
+
     settings = from_environment(data)
-    elsewhere = url or (settings.url if data is None else "")
-    if elsewhere:
+    elsewhere = url if url is not None else (settings.url if data is None else "")
+    if elsewhere or url is not None:
+        address = base_address(elsewhere)
         if not settings.api_key:
-            raise Misconfigured(f"set MIRIX_API_KEY to a service key of {elsewhere}")
-        return ApiClient(elsewhere, settings.api_key, **options)
+            raise Misconfigured(f"set MIRIX_API_KEY to a service key of {address}")
+        return ApiClient(address, settings.api_key, patience_s=patience_s)
     record = running_system(settings)
     key = settings.api_key or local_operator_key(settings.data_dir)
-    return ApiClient(record.url, key, **options)
+    return ApiClient(record.url, key, patience_s=patience_s)
+
+
+@asynccontextmanager
+async def reached(client: ApiClient) -> AsyncIterator[ApiClient]:
+    """Use a client whose system has given a sign of life; close it afterwards.
+
+    Raises:
+        Unavailable: it gave none within a few seconds.
+    """
+    async with client:
+        await client.reach(INTERACTIVE_S)
+        yield client
 
 
 @contextmanager
 def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """Show a bar on stderr, only on a terminal; yields a function that advances it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 
@@ -97,8 +97,13 @@ class DataDir(msgspec.Struct, frozen=True):
 
     @property
     def supervisor_log(self) -> Path:
-        """What a detached supervisor writes."""
+        """What the supervisor and its libraries write."""
         return self.run / "supervisor.log"
+
+    def begin_supervisor_log(self) -> IO[bytes]:
+        """Empty the supervisor's log, or make it, and open it for lines to be added."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+        return os.fdopen(os.open(self.supervisor_log, flags, 0o600), "wb")
 
     def prepare(self) -> None:
         """Make the directories that are missing, closed to other users.

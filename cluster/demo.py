@@ -22,14 +22,15 @@ import psutil
 from actors.queries import StateView
 from cluster.api_client import ApiClient
 from cluster.asking import ask
-from cluster.cli_output import err, out, quiet_logs, table
+from cluster.cli_output import counted, err, headline, out, quiet_logs, table
 from cluster.data_dir import DataDir, SystemRecord
 from cluster.ingest import ingest
 from cluster.lifecycle import start_detached, stop_system
 from cluster.operator_key import local_operator_key
+from cluster.presence import resident_mb
+from cluster.progress import Progress
 from cluster.rebuilding import live_states, rebuild_and_compare
 from cluster.records import read_file
-from cluster.system import Progress, resident_mb
 from events.errors import MirixError, Unavailable
 from events.memory import TIERS
 
@@ -72,13 +73,13 @@ def main() -> int:
         if report.left:
             err.print(f"demo: {len(report.left)} processes were left", style="red")
             return 1
-    _head("Stopped")
+    headline("Stopped")
     out.print(f"nothing is left running; {time.monotonic() - started_s:.0f} s in all")
     return 0
 
 
 def _start(directory: DataDir) -> None:
-    _head("A system of its own, in a temporary directory")
+    headline("A system of its own, in a temporary directory")
 
     def relay(line: bytes) -> bool:
         try:
@@ -87,6 +88,8 @@ def _start(directory: DataDir) -> None:
             return False
         if progress.error:
             raise Unavailable(progress.error)
+        if progress.bootstrap_key:
+            return False  # the tour goes in with the operator's own key
         out.print(f"{progress.seconds:6.1f} s  {progress.step} {progress.url}", highlight=False)
         return progress.step == "ready"
 
@@ -103,24 +106,25 @@ async def _tour(directory: DataDir, record: SystemRecord) -> None:
         await _ask_questions(client)
         await _kill_and_recover(client)
         await _rebuild(client, directory, record)
-    _head("Memory of the whole system")
+    headline("Memory of the whole system")
     out.print(f"{resident_mb(record):.0f} MB resident")
 
 
 async def _ingest(client: ApiClient) -> None:
-    _head("A conversation and a document go in")
+    headline("A conversation and a document go in")
     files = sorted(DATA.glob("*.jsonl")) + sorted(DATA.glob("*.md"))
     lanes = [(str(file), read_file(file)) for file in files]
     summary = await ingest(client, lanes, user_id=USER)
     _must(not summary.bad_records, f"bad records: {[str(bad) for bad in summary.bad_records]}")
     out.print(
-        f"{summary.messages} messages and {summary.documents} document handled by nine agents "
+        f"{counted(summary.messages, 'message')} and {counted(summary.documents, 'document')} "
+        "handled by nine agents "
         f"in {summary.seconds:.1f} s"
     )
 
 
 async def _show_tiers(client: ApiClient) -> None:
-    _head("What each tier now holds")
+    headline("What each tier now holds")
     rows = table("tier", "memories", "some of them")
     for tier in TIERS:
         found = [item async for item in client.list_memories(tier, user_id=USER)]
@@ -131,7 +135,7 @@ async def _show_tiers(client: ApiClient) -> None:
 
 
 async def _ask_questions(client: ApiClient) -> None:
-    _head("Five questions")
+    headline("Five questions")
     for question in QUESTIONS:
         answer = await ask(client, question, user_id=USER)
         _must(bool(answer["citations"]), f"no citation for: {question}")
@@ -142,7 +146,7 @@ async def _ask_questions(client: ApiClient) -> None:
 
 
 async def _kill_and_recover(client: ApiClient) -> None:
-    _head(f"kill -9 of the agent {VICTIM}")
+    headline(f"kill -9 of the agent {VICTIM}")
     before = await _state_of(client, VICTIM)
     psutil.Process(before.pid).send_signal(signal.SIGKILL)
     killed_s = time.monotonic()
@@ -171,7 +175,7 @@ async def _state_of(client: ApiClient, agent: str) -> StateView:
 
 
 async def _rebuild(client: ApiClient, directory: DataDir, record: SystemRecord) -> None:
-    _head("All projections rebuilt from the log")
+    headline("All projections rebuilt from the log")
     live = live_states(await client.status(hashes=True))
     compared = await rebuild_and_compare(directory, record, live)
     rows = table("projection", "position", "live", "rebuilt", "")
@@ -187,11 +191,6 @@ async def _rebuild(client: ApiClient, directory: DataDir, record: SystemRecord) 
 def _must(holds: bool, otherwise: str) -> None:
     if not holds:
         raise DemoFailed(otherwise)
-
-
-def _head(text: str) -> None:
-    out.print()
-    out.rule(f"[bold]{text}[/bold]", align="left")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import psutil
 from actors.onnx_graph import WEIGHTS_SHA256
 from cluster import processes
 from cluster.data_dir import DataDir
+from cluster.presence import left_behind
 from cluster.settings import Settings
 from events.errors import MirixError, Misconfigured
 from events.memory import Value
@@ -169,9 +170,13 @@ def _system_or_port(settings: Settings) -> Iterator[Finding]:
         found = f"{record.state}, {record.url or 'no address yet'}"
         yield _finding("system", ready, found, f"see {DataDir(settings.data_dir).run}")
         return
-    yield Finding(what="system", level="ok", found="none runs")
-    free = _is_free(settings.host, settings.port)
-    found = f"{settings.host}:{settings.port} {'free' if free else 'taken'}"
+    left = left_behind(record) if record is not None else ""
+    found = f"the supervisor is gone, but {left}" if left else "none runs"
+    yield _finding("system", not left, found, "run `mirix down`", required=False)
+    # A system that was killed had a port of its own, which the next start is likely to want.
+    port = record.port if record is not None and record.port else settings.port
+    free = _is_free(settings.host, port)
+    found = f"{settings.host}:{port} {'free' if free else 'taken'}"
     yield _finding("port", free, found, "give another one with --port", required=False)
 
 

@@ -32,8 +32,10 @@ def read_cases(path: Path) -> list[dict[str, Any]]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandRejected(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise CommandRejected(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandRejected(f"{path} cannot be read: not valid UTF-8") from error
     return [_case(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 

@@ -52,9 +52,13 @@ class Batch(Value, frozen=True, kw_only=True):
 
 
 class Summary(Value, frozen=True, kw_only=True):
-    """What came of an ingestion. Seconds run until everything can be found."""
+    """What came of an ingestion. Seconds run until everything can be found.
+
+    `already_there` of the `messages` were in the log before; what cannot be told counts as new.
+    """
 
     messages: int
+    already_there: int = 0
     documents: int
     bad_records: tuple[BadRecord, ...]
     seconds: float
@@ -70,6 +74,7 @@ class Tally:
 
     def __init__(self, on_progress: Callable[[int], None]) -> None:
         self.messages = 0
+        self.already_there = 0
         self.documents = 0
         self.bad_records: list[BadRecord] = []
         self._on_progress = on_progress
@@ -118,6 +123,7 @@ async def ingest(
         raise _first(failures) from failures
     return Summary(
         messages=tally.messages,
+        already_there=tally.already_there,
         documents=tally.documents,
         bad_records=tuple(tally.bad_records),
         seconds=time.monotonic() - started,
@@ -216,7 +222,7 @@ async def _send_batch(sink: Sink, path: str, batch: Batch, wait: bool, tally: Ta
     """Send a batch; when the system refuses its content, halve it until the bad one is found."""
     messages = [_as_sent(record) for record in batch.messages]
     try:
-        await sink.add_messages(
+        accepted = await sink.add_messages(
             messages, user_id=batch.user, conversation_id=batch.conversation, wait=wait
         )
     except CommandRejected as error:
@@ -231,6 +237,8 @@ async def _send_batch(sink: Sink, path: str, batch: Batch, wait: bool, tally: Ta
             part = Batch(user=batch.user, conversation=batch.conversation, messages=half)
             await _send_batch(sink, path, part, wait, tally)
     else:
+        if accepted.new is not None:
+            tally.already_there += len(messages) - accepted.new
         tally.add(messages=len(messages))
 
 

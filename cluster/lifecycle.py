@@ -109,7 +109,7 @@ def start_detached(
     """
     directory.prepare()
     command = [sys.executable, "-m", "cluster.cli", "up", "--json", *arguments]
-    with directory.supervisor_log.open("wb") as log:
+    with directory.begin_supervisor_log() as log:
         daemon = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -119,20 +119,29 @@ class LogReader:
         """Return the event with this id, or at `shard:position` or `position`.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is none; for a position, with the end of the log.
         """
         at = re.fullmatch(r"(?:(\d+):)?(\d+)", reference)
         if at:
-            shard, position = int(at[1] or 0), int(at[2])
-            if shard < self._shards and position > 0:
-                journal = self._journals[shard]
-                async for event in journal.read(after=position - 1, until=position):
-                    return shown_event(event)
-        else:
-            async for shown in self.matching(Filter()):
-                if shown["event_id"] == reference:
-                    return shown
+            return await self._at(int(at[1] or 0), int(at[2]))
+        async for shown in self.matching(Filter()):
+            if shown["event_id"] == reference:
+                return shown
         raise NotFound(f"no event {reference} in the log")
+
+    async def _at(self, shard: int, position: int) -> dict[str, Any]:
+        if shard >= self._shards:
+            raise NotFound(f"no shard {shard}; there are {self._shards}, counted from 0")
+        journal = self._journals[shard]
+        # Asked first: to read behind the end is to the log as if it had lost what was there.
+        end = await journal.last_position()
+        which = f"the log of shard {shard}" if self._shards > 1 else "the log"
+        if not 0 < position <= end:
+            begins = "" if position else "; positions begin at 1"
+            raise NotFound(f"no event at position {position}; {which} ends at {end}{begins}")
+        async for event in journal.read(after=position - 1, until=position):
+            return shown_event(event)
+        raise NotFound(f"the event at position {position} is of a user who was erased")
 
     def _journals_for(self, wanted: Filter) -> list[Journal]:
         if not wanted.user:

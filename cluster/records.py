@@ -19,6 +19,10 @@ from events.ids import derived_id
 
 CHAT_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
 DOCUMENT_SUFFIXES = {".md": "text/markdown", ".markdown": "text/markdown", ".txt": "text/plain"}
+READABLE = ", ".join(sorted(CHAT_SUFFIXES | DOCUMENT_SUFFIXES.keys()))
+#: A file is binary when there is a zero byte among so many of its first ones, as git has it.
+_BINARY_BYTES = 8000
+_EXAMPLE = '{"role": "user", "content": "I live in Lisbon."}'
 TIME_KEYS = ("created_at", "time", "timestamp", "date")
 ROLES = frozenset(get_args(Role))
 #: Epoch times above this are milliseconds (it is the year 5138 in seconds).
@@ -27,10 +31,19 @@ _SECONDS_MAX = 1e11
 
 def files_of(path: Path) -> list[Path]:
     """Return the files to read under `path`: itself, or what can be read below a directory."""
-    if not path.is_dir():
-        return [path]
+    return _parted(path)[0] if path.is_dir() else [path]
+
+
+def skipped_in(path: Path) -> list[Path]:
+    """Return the files below a directory that are of no kind that is read; of a file, none."""
+    return _parted(path)[1] if path.is_dir() else []
+
+
+def _parted(directory: Path) -> tuple[list[Path], list[Path]]:
     known = CHAT_SUFFIXES | DOCUMENT_SUFFIXES.keys()
-    return sorted(file for file in path.rglob("*") if file.suffix.lower() in known)
+    files = sorted(file for file in directory.rglob("*") if file.is_file())
+    read = [file for file in files if file.suffix.lower() in known]
+    return read, [file for file in files if file.suffix.lower() not in known]
 
 
 def read_file(file: Path) -> Iterator[Record]:
@@ -41,15 +54,20 @@ def read_file(file: Path) -> Iterator[Record]:
     except OSError as error:
         yield BadRecord(path=str(file), line=0, reason=f"cannot be read: {error.strerror}")
         return
-    if suffix in DOCUMENT_SUFFIXES:
+    if suffix not in CHAT_SUFFIXES | DOCUMENT_SUFFIXES.keys():
+        yield BadRecord(path=str(file), line=0, reason=f"unknown kind of file; reads {READABLE}")
+    elif b"\0" in raw[:_BINARY_BYTES]:
+        yield BadRecord(path=str(file), line=0, reason="a binary file; expected text")
+    elif suffix in DOCUMENT_SUFFIXES:
         yield _document(file, raw, DOCUMENT_SUFFIXES[suffix])
+    elif not raw.strip():
+        shape = "an array of messages" if suffix == ".json" else "one JSON object a line"
+        reason = f"empty file; expected {shape}, e.g. {_EXAMPLE}"
+        yield BadRecord(path=str(file), line=0, reason=reason)
     elif suffix == ".json":
         yield from _read_json(file, raw)
-    elif suffix in CHAT_SUFFIXES:
-        yield from _read_lines(file, raw)
     else:
-        readable = ", ".join(sorted(CHAT_SUFFIXES | DOCUMENT_SUFFIXES.keys()))
-        yield BadRecord(path=str(file), line=0, reason=f"unknown kind of file; reads {readable}")
+        yield from _read_lines(file, raw)
 
 
 def _document(file: Path, raw: bytes, media_type: str) -> Record:

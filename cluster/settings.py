@@ -32,6 +32,16 @@ Events = Annotated[
 Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400")
 ]
+#: The lengths that the gateway takes (`serve.access`), checked here before anything is started.
+BOOTSTRAP_CHARS_MIN, BOOTSTRAP_CHARS_MAX = 8, 512
+BootstrapKey = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=BOOTSTRAP_CHARS_MIN,
+        max_length=BOOTSTRAP_CHARS_MAX,
+        description=f"{BOOTSTRAP_CHARS_MIN} to {BOOTSTRAP_CHARS_MAX} random characters",
+    ),
+]
 Precision = Literal["fp32", "int8"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -48,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     shards: Count = 1
     url: str = ""
     api_key: str = ""
-    bootstrap_key: str = ""
+    bootstrap_key: BootstrapKey = ""
     embedder_precision: Precision = "int8"
     embedder_threads: Count = 2
     snapshot_every_events: Events = 20_000
@@ -105,8 +115,14 @@ def compose(
 def _data_dir(flag: Path | None, variable: str | None) -> Path:
     chosen = flag or (Path(variable) if variable else DEFAULT_DATA)
     directory = chosen.expanduser().resolve()
-    if directory.exists() and not directory.is_dir():
+    try:
+        there = next(path for path in (directory, *directory.parents) if path.exists())
+    except OSError as error:
+        raise Misconfigured(f"data directory {directory}: {error.strerror}") from error
+    if there == directory and not there.is_dir():
         raise Misconfigured(f"data directory {directory} is a file; expected a directory")
+    if not there.is_dir():
+        raise Misconfigured(f"data directory {directory} cannot be: {there} is a file")
     return directory
 
 

@@ -13,14 +13,13 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import msgspec
-import psutil
 import structlog
 
 from cluster import processes, ray_host, wiring
@@ -28,6 +27,7 @@ from cluster.api_client import ApiClient
 from cluster.data_dir import DataDir, SystemRecord
 from cluster.lifecycle import clean_up
 from cluster.operator_key import local_operator_key
+from cluster.progress import Progress
 from cluster.settings import Settings
 from events.connection import LogSettings
 from events.errors import CommandRejected, Unavailable
@@ -40,17 +40,6 @@ _GRACE_S = 5.0
 _READY_POLL_S = 0.2
 
 _log = structlog.get_logger()
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What `up` tells while it starts: steps, then once that it is ready (with the first key)."""
-
-    step: str = ""
-    seconds: float = 0.0
-    url: str = ""
-    bootstrap_key: str = ""
-    pid: int = 0
-    error: str = ""
 
 
 async def run_system(settings: Settings, tell: Callable[[Progress], None]) -> None:
@@ -114,9 +103,11 @@ class _Supervisor:
                 if await self._unless_stopped(self._start(stack)):
                     await self._watch()
                 self._write(state="stopping")
+                self._step("stopping")
         finally:
             self._end_leftovers()
             self._directory.remove_system()
+        self._step("stopped")
 
     async def _start(self, stack: AsyncExitStack) -> None:
         server = await self._start_log(stack)
@@ -137,14 +128,23 @@ class _Supervisor:
 
     async def _start_actors(self, stack: AsyncExitStack, log: LogSettings, operator: str) -> None:
         """Start agents and gateway side by side: neither waits for the other."""
-        self._step(f"starting nine agents in {self._settings.shards} shard(s), and the gateway")
+        shards = self._settings.shards
+        where = f" in each of {shards} shards" if shards > 1 else ""
+        self._step(f"starting nine agents{where}, and the gateway")
         stack.push_async_callback(self._part("agents", wiring.stop_agents, self._settings))
         stack.push_async_callback(self._part("gateway", wiring.stop_gateway))
         key = await wiring.put_keys_in_use(self._settings, log, operator)
         if key is not None:
             self._say(Progress(step="service key made, shown this once", bootstrap_key=key))
-        starts = (wiring.start_agents, wiring.start_gateway)
-        await asyncio.gather(*(asyncio.to_thread(start, self._settings, log) for start in starts))
+        await asyncio.gather(
+            asyncio.to_thread(wiring.start_agents, self._settings, log, self._came_up),
+            asyncio.to_thread(wiring.start_gateway, self._settings, log),
+        )
+
+    def _came_up(self, names: Sequence[str], done: int, total: int) -> None:
+        """Give a sign of life: the model and the agents come up one by one, for half a minute."""
+        if not self._stop.is_set():
+            self._step(f"{', '.join(names)} ready ({done} of {total})")
 
     async def _start_log(self, stack: AsyncExitStack) -> NatsServer:
         self._step("starting the log")
@@ -244,15 +244,3 @@ class _Supervisor:
     def _write(self, **changes: Any) -> None:
         self._record = msgspec.structs.replace(self._record, **changes)
         self._directory.write_system(self._record)
-
-
-def resident_mb(record: SystemRecord) -> float:
-    """Return the memory of a system's processes and its supervisor, in MB."""
-    total = processes.resident_bytes(record.run_id, (record.supervisor, *record.processes))
-    return round(total / 1e6, 1)
-
-
-def uptime_s(record: SystemRecord) -> float:
-    """Return how long the supervisor has lived."""
-    process = processes.find(record.supervisor)
-    return round(time.time() - psutil.Process(process.pid).create_time(), 1) if process else 0.0

@@ -5,6 +5,7 @@ Nothing else in `cluster/` knows how agents are hosted or how the gateway is dep
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -68,11 +69,16 @@ def serve_settings(settings: Settings) -> ServeSettings:
     return ServeSettings(host=settings.host, port=settings.port)
 
 
-def start_agents(settings: Settings, log: LogSettings) -> None:
-    """Start the nine agents of every shard and return when they are ready; Ray is there."""
+def start_agents(
+    settings: Settings, log: LogSettings, tell: Callable[[Sequence[str], int, int], None]
+) -> None:
+    """Start the nine agents of every shard and return when they are ready; Ray is there.
+
+    `tell` hears which came up just now, how many are up and how many there will be.
+    """
     from actors import fleet  # imports Ray, whose switches must be set before that
 
-    fleet.start_agents(actor_settings(settings, log))
+    fleet.start_agents(actor_settings(settings, log), tell)
 
 
 def stop_agents(settings: Settings) -> None:

@@ -135,7 +135,8 @@ async def _open(settings: LogSettings) -> JetStreamApi:
         _log.info("connection_closed", url=settings.url)
 
     async def disconnected() -> None:
-        _log.warning("connection_lost", url=settings.url)
+        if not client.is_closed:  # otherwise we closed it ourselves
+            _log.warning("connection_lost", url=settings.url)
         api.connection_lost()
 
     async def reconnected() -> None:

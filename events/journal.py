@@ -6,6 +6,7 @@ module sees events; what is below sees bytes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 
@@ -59,9 +60,22 @@ class Journal:
             KeyDestroyed: an event belongs to an erased user.
             Unavailable: the log cannot be reached; append the same events again.
         """
+        await self._prepare_keys(events)
         recorded_at = self._clock()
         records = [self._codec.encode(event, self.shard, recorded_at) for event in events]
         return await self._log.append(records, expected=expected)
+
+    async def _prepare_keys(self, events: Sequence[NewEvent]) -> None:
+        """Have the keys at hand before encoding; making one is a durable write of the key store.
+
+        On a thread of its own: it must not hold up whatever else this event loop serves. A key that
+        leaves the cache before it is used costs that wait once more, and nothing else.
+        """
+        keys = self._codec.keys
+        users = {event.user for event in events if event.payload.personal} - {NOBODY}
+        wanting = [user for user in users if not keys.is_cached(user)]
+        if wanting:
+            await asyncio.to_thread(keys.prepare, wanting)
 
     async def last_position(self) -> int:
         """Return the position of the last event (0 when there is none)."""

@@ -131,14 +131,18 @@ def tier_of(content: Content) -> Tier:
 
 
 def readable_text(content: Content) -> str:
-    """Return all readable fields together, one a line; never the secret."""
+    """Return all readable fields together, one a line; never the secret.
+
+    A summary that the details repeat and a name that the summary holds are left out. The title of
+    a document stays: it is shown apart.
+    """
     match content:
         case CoreContent():
             parts: tuple[str, ...] = (content.text,)
         case EpisodicContent():
-            parts = (content.summary, content.details)
+            parts = _uncontained(content.summary, content.details)
         case SemanticContent():
-            parts = (content.name, content.summary, content.details)
+            parts = _uncontained(content.name, content.summary, content.details)
         case ProceduralContent():
             parts = (content.description, *content.steps)
         case ResourceContent():
@@ -146,6 +150,20 @@ def readable_text(content: Content) -> str:
         case VaultContent():
             parts = (content.entry_type, content.caption)
     return "\n".join(part for part in dict.fromkeys(parts) if part)
+
+
+def _uncontained(*parts: str) -> tuple[str, ...]:
+    """Return the parts that no other holds, whatever the case; the first of equal ones."""
+    folded = [" ".join(part.casefold().split()) for part in parts]
+    return tuple(
+        part
+        for at, part in enumerate(parts)
+        if not any(
+            folded[at] in other and (folded[at] != other or beside < at)
+            for beside, other in enumerate(folded)
+            if beside != at
+        )
+    )
 
 
 def passages(content: Content) -> tuple[str, ...]:

@@ -146,6 +146,7 @@ class NatsServer:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             pass_fds=(lock,),
+            start_new_session=True,  # Ctrl-C is for the parent, which stops it after its clients
         )
         try:
             async with asyncio.timeout(self._ready_s_max):

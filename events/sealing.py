@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -131,6 +131,19 @@ class KeyRing:
         except KeyDestroyed:
             return True
         return False
+
+    def is_cached(self, user: str) -> bool:
+        """Return whether the next use of the user's keys needs no key store."""
+        return self._cached(user) is not None
+
+    def prepare(self, users: Iterable[str]) -> None:
+        """Obtain the users' keys; what is sealed for them next needs no key store.
+
+        Raises:
+            KeyDestroyed: one of them was erased.
+        """
+        for user in users:
+            self._obtain(user)
 
     def forget(self, user: str) -> None:
         """Drop the user's keys from this process; the next use asks the key store again."""

@@ -30,7 +30,7 @@ class RetrievalProjection:
     """The index of the search agent as a view of the log; `index` answers the searches."""
 
     name = "retrieval"
-    version = 1
+    version = 2
     kinds = frozenset(
         kind.__name__
         for kind in (
@@ -53,7 +53,7 @@ class RetrievalProjection:
         match event.payload:
             case MessageReceived() as said:
                 if said.role != "system" and not self.index.passages_of(user, said.message_id):
-                    self.index.add(_message(said, event))
+                    self.index.add(_message(said, event).without(said.secret_spans))
             case MessageEmbedded(message_id=message, vector=vector):
                 self.index.set_vector(user, message, 0, _vector(vector))
             case MemoryRecorded() as recorded:
@@ -61,13 +61,17 @@ class RetrievalProjection:
                     self._record(recorded, event)
             case MemoryRevised() as change:
                 self._revise(user, change)
-            case MemorySuperseded(memory_id=memory, valid_to=valid_to):
+            case MemorySuperseded(memory_id=memory) as end:
                 for passage in self.index.passages_of(user, memory):
-                    self.index.amend(msgspec.structs.replace(passage, ended_at=valid_to))
+                    self.index.amend(
+                        msgspec.structs.replace(
+                            passage, ended_at=end.valid_to, superseded_by=end.superseded_by
+                        )
+                    )
             case MemoryForgotten(memory_id=memory):
                 self.index.remove(user, memory)
-            case MemoryEmbedded(memory_id=memory, vectors=vectors):
-                for ordinal, vector in enumerate(vectors):
+            case MemoryEmbedded(memory_id=memory, vectors=vectors, first=first):
+                for ordinal, vector in enumerate(vectors, first):
                     self.index.set_vector(user, memory, ordinal, _vector(vector))
             case _:
                 pass
@@ -98,6 +102,7 @@ class RetrievalProjection:
             said_at=message.said_at if message else event.envelope.recorded_at,
             message_ids=sources,
             external_ids=memory.provenance.external_ids,
+            event_id=event.id,
             tags=memory.tags,
         )
         self.index.revise(_chunks(first, memory.content))
@@ -126,6 +131,7 @@ def _message(said: MessageReceived, event: Event) -> Passage:
         said_at=said.said_at,
         message_ids=(said.message_id,),
         external_ids=(said.external_id,) if said.external_id else (),
+        event_id=event.id,
         tags=said.tags,
     )
 

@@ -17,10 +17,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessagesAccepted(Answer, frozen=True, kw_only=True):
-    """The messages are in the log, the last of them at `position`."""
+    """The messages are in the log, the last of them at `position`; `new` were not before."""
 
     position: int
     message_ids: tuple[str, ...]
+    new: int
 
 
 class DocumentAccepted(Answer, frozen=True, kw_only=True):
@@ -128,7 +129,10 @@ class Source(Answer, frozen=True, kw_only=True):
 
 
 class ResultShown(Answer, frozen=True, kw_only=True):
-    """A hit: a memory, or a message (`tier` is `conversation`)."""
+    """A hit: a memory, or a message (`tier` is `conversation`).
+
+    `occurred_at` is the date that it speaks of, `said_at` when it was said.
+    """
 
     id: str
     tier: str
@@ -137,6 +141,7 @@ class ResultShown(Answer, frozen=True, kw_only=True):
     speaker: str
     conversation_id: str
     occurred_at: str | None
+    said_at: datetime
     recorded_at: datetime
     source: Source
     explain: dict[str, float] | UnsetType = UNSET
@@ -152,6 +157,7 @@ class ResultShown(Answer, frozen=True, kw_only=True):
             speaker=found.speaker,
             conversation_id=found.conversation,
             occurred_at=found.occurred_at or None,
+            said_at=found.said_at,
             recorded_at=found.recorded_at,
             source=Source(
                 message_ids=found.message_ids,

@@ -1,8 +1,9 @@
 """The port from the gateway to the log and the nine agents.
 
-Everything that an endpoint does is one of five things: append events, ask an agent, wait until a
-position has been handled, listen to an answer as it is made, look at health. `actors.runtime`
-implements it over Ray and in one process (tests); the gateway knows neither.
+Everything that an endpoint does is one of six things: append events, ask an agent, wait until a
+position has been handled, see what came of an event, listen to an answer as it is made, look at
+health. `actors.backend` implements it over Ray and in one process (tests); the gateway knows
+neither.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from actors.names import Agent
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import Query
+from events.catalogue import Payload
 from events.envelope import NewEvent
 
 
@@ -43,6 +45,15 @@ class Backend(Protocol):
         Raises:
             NotFound: there is no such thing (or not this user's).
             DeadlineExceeded: the projection did not get to `min_position` in time.
+        """
+        ...
+
+    async def brought_about(
+        self, shard: int, event: NewEvent, kind: type[Payload], *, after: int, until: int
+    ) -> bool:
+        """Say whether an event of `kind` that `event` caused is in the log, between positions.
+
+        `after` is where `event` itself is, `until` a position through which it has been handled.
         """
         ...
 

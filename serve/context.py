@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from starlette.requests import Request
 
@@ -55,6 +58,8 @@ class GatewayContext:
         )
         self.metrics = Metrics()
         self._registered: OrderedDict[str, None] = OrderedDict()
+        # Forgotten when nobody holds or awaits them.
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._status: tuple[datetime, tuple[AgentStatus, ...], dict[int, int]] | None = None
 
     async def record(self, caller: Caller, person: Person, events: Sequence[NewEvent]) -> int:
@@ -62,6 +67,15 @@ class GatewayContext:
 
         Returns:
             The position of the last of them; for a repeated request, where they already are.
+        """
+        return max(await self.record_each(caller, person, events))
+
+    async def record_each(
+        self, caller: Caller, person: Person, events: Sequence[NewEvent]
+    ) -> tuple[int, ...]:
+        """Append the events of one request as one batch; return the position of each.
+
+        Those that are there already keep their positions.
         """
         known = person.id == NOBODY or person.id in self._registered
         if not known and await self.backend.is_registered(person.id):
@@ -72,7 +86,7 @@ class GatewayContext:
         self.metrics.count_appended(batch)
         if not known:
             self._remember(person.id)
-        return max(positions)
+        return tuple(positions[-len(events) :])
 
     async def handled(self, person: Person, position: int) -> int:
         """Wait until all agents have handled `position`; return how far they are.
@@ -104,6 +118,27 @@ class GatewayContext:
         }
         self._status = (now, status, ends)
         return status, ends
+
+    @asynccontextmanager
+    async def turn(self, person: Person, memory_id: str) -> AsyncIterator[None]:
+        """Let the changes of one memory pass one after another in this replica.
+
+        Raises:
+            DeadlineExceeded: its turn did not come in time.
+        """
+        lock = self._turns.setdefault((person.id, memory_id), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self.settings.wait_timeout_s):
+                await lock.acquire()
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                f"others were changing memory {memory_id} all the time; this change was not made, "
+                "send it again"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _registration(self, caller: Caller, person: Person) -> NewEvent:
         # Two first requests at once derive the same event id, and the log keeps one of them.

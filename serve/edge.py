@@ -17,8 +17,10 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from events.nesting import JSON_DEPTH_MAX, is_too_deep
 from serve.context import Caller, caller_of, context_of
 from serve.identity import Person
+from serve.limits import Body as SentBody
 from serve.openapi import COMMON_PROBLEMS
 from serve.problems import POSITION_HEADER, Invalid, Malformed, UnsupportedMediaType, invalid
 from serve.requests import CLIENT_ID_CHARS_MAX
@@ -34,7 +36,7 @@ _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class ProtectedRoute(APIRoute):
-    """A route for known callers only: it authenticates before it reads anything else."""
+    """A route for known callers only: it authenticates before it reads anything of the body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler with authentication in front."""
@@ -42,6 +44,9 @@ class ProtectedRoute(APIRoute):
 
         async def authenticated(request: Request) -> Response:
             request.state.caller = await _authenticate(request)
+            body: SentBody | None = getattr(request.state, "body", None)
+            if body is not None:
+                body.check_declared()
             return await handler(request)
 
         return authenticated
@@ -93,6 +98,8 @@ async def read_json(request: Request, kind: type[T], *, empty: T | None = None) 
         Malformed: it is not JSON in UTF-8.
         Invalid: it is JSON of another shape, or a text in it holds U+0000.
         PayloadTooLarge: it passed the bound.
+        RequestTimeout: it did not arrive in time.
+        Unavailable: too many requests are waiting for their bodies.
     """
     _check_media_type(request.headers.get("content-type", ""))
     raw = await request.body()
@@ -142,11 +149,13 @@ def _check_no_nul(value: Any, where: str) -> None:
 
 
 def check_storable(value: Any, where: str) -> None:
-    """Refuse free-form JSON that an event cannot hold: integers beyond 64 bits.
+    """Refuse free-form JSON that an event cannot hold: too deep, or integers beyond 64 bits.
 
     Raises:
         Invalid: naming `where`.
     """
+    if is_too_deep(value):
+        raise invalid(where, f"is nested more than {JSON_DEPTH_MAX} deep; make it flatter")
     try:
         msgspec.msgpack.encode(value)
     except OverflowError as error:

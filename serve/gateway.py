@@ -69,7 +69,7 @@ def build_app(
     )
     app.state.context = context
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Observing, metrics=context.metrics, echo=echo_request_id)
     problems.install(app)
     app.include_router(routes_system.open_router)

@@ -161,13 +161,15 @@ def changed(content: Content, form: MemoryForm) -> Content:
     """Return `content` with the fields that a form gives; no secret means: the secret stays.
 
     Raises:
-        Invalid: a date is not one.
+        Invalid: a date is not one, or the secret is empty.
     """
     given = {
         field.name: value
         for field in _fields(tier_of(content))
         if (value := getattr(form, field.name)) is not UNSET
     }
+    if given.get("secret") == "":
+        raise invalid("body.secret", "is empty; leave it out to keep the secret that is there")
     if isinstance(content, VaultContent):
         # What is held is sealed; what a form gives is clear. They must never be mixed up.
         content = msgspec.structs.replace(content, secret=b"", secret_fingerprint="")

@@ -11,6 +11,7 @@ import time
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from events.ids import random_id
@@ -23,6 +24,29 @@ HEADER = "X-Request-ID"
 NO_ROUTE = "(none)"
 _ACCEPTED = re.compile(r"[\x21-\x7e]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class RequestIds:
+    """Settles the request's id in its headers, in front of a server that puts them on answers.
+
+    Such a server (Serve) answers what it was sent, whatever it is: so what is not accepted as an id
+    is replaced before the server reads it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on under an id that may be shown."""
+        if scope["type"] == "http":
+            headers = MutableHeaders(scope=scope)
+            headers[HEADER] = _settled(headers.getlist(HEADER))
+        await self._app(scope, receive, send)
+
+
+def in_front_of_serve() -> list[Middleware]:
+    """Return what every HTTP server of Serve is wrapped in; the settings' environment names it."""
+    return [Middleware(RequestIds)]
 
 
 class Observing:
@@ -38,8 +62,7 @@ class Observing:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get(HEADER, "")
-        request_id = asked if _ACCEPTED.fullmatch(asked) else random_id("req")
+        request_id = _settled(Headers(scope=scope).getlist(HEADER))
         scope.setdefault("state", {})["request_id"] = request_id
         started_s = time.perf_counter()
         status = 0
@@ -71,6 +94,11 @@ class Observing:
                     status=status,
                     duration_ms=round(duration_s * 1000, 2),
                 )
+
+
+def _settled(asked: list[str]) -> str:
+    """Return the id that was asked for, if one was and it is harmless; else a new one."""
+    return asked[0] if len(asked) == 1 and _ACCEPTED.fullmatch(asked[0]) else random_id("req")
 
 
 def _route(scope: Scope) -> str:

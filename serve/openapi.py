@@ -72,6 +72,7 @@ COMMON_PROBLEMS: Responses = {
 #: What routes with a body may answer besides.
 BODY_PROBLEMS: Responses = {
     400: problem("The body is not JSON in UTF-8."),
+    408: problem("The body did not arrive in time."),
     413: problem("The body is larger than the limit."),
     415: problem("The body is not application/json."),
 }

@@ -61,6 +61,13 @@ class UnsupportedMediaType(CommandRejected):
     title = "Unsupported media type"
 
 
+class RequestTimeout(CommandRejected):
+    """The body did not arrive in time."""
+
+    status = 408
+    title = "Request timeout"
+
+
 class Invalid(CommandRejected):
     """The request has the wrong shape; the second argument is (location, detail) of each fault."""
 

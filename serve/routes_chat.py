@@ -24,6 +24,7 @@ from serve.edge import (
     Json,
     LeastPosition,
     Limit,
+    check_storable,
     person_named,
     protected_router,
     read_json,
@@ -138,6 +139,7 @@ async def _begin(request: Request, agent_id: str, stack: AsyncExitStack) -> Exch
     context, caller = context_of(request), caller_of(request)
     form = await read_json(request, ChatForm)
     said(context, form.message, "body.message")
+    check_storable(form.context, "body.context")
     if form.context and len(msgspec.json.encode(form.context)) > context.settings.message_chars_max:
         raise invalid("body.context", f"is over {context.settings.message_chars_max} characters")
     person = person_named(request, form.user_id)

@@ -6,7 +6,7 @@ until the agents have handled it, and answers with the tier as it then is.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import Path, Query, Request, Response
 from msgspec import UNSET
@@ -21,10 +21,11 @@ from actors.queries import (
     Page,
     RevealSecret,
 )
-from events.catalogue import MemoryChangeRequested, SecretRevealed
-from events.errors import CommandRejected, NotFound
+from events.catalogue import MemoryChangeRequested, MemoryRevised, Payload, SecretRevealed
+from events.envelope import NewEvent
+from events.errors import CommandRejected, NotFound, VersionConflict
 from events.ids import random_id
-from events.memory import TIERS, Tier
+from events.memory import TIERS, Tier, VaultContent
 from serve.answers import CoreBlockShown, CoreBlocksShown, SecretShown
 from serve.context import GatewayContext, caller_of, context_of, new_event
 from serve.edge import (
@@ -48,7 +49,7 @@ from serve.memory_forms import (
     shown,
     tier_named,
 )
-from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_any, takes, takes_one_of
+from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_any, problem, takes, takes_one_of
 from serve.problems import POSITION_HEADER, invalid
 from serve.requests import RevealForm
 
@@ -65,6 +66,8 @@ Cursor = Annotated[
         description="`next_cursor` of the page before.",
     ),
 ]
+#: How often a change is merged anew when somebody else's comes first.
+CHANGE_ATTEMPTS_MAX = 8
 MAKE_EXAMPLE = {"user_id": "alice", "name": "Lisbon", "summary": "Alice lives in Lisbon."}
 
 
@@ -141,11 +144,11 @@ async def make_memory(request: Request, tier: TierName) -> Response:
         tags=None if form.tags is UNSET else form.tags,
         reason=form.reason,
     )
-    position, reached = await _ask_owner(request, person, wanted)
-    view = await _find(context_of(request), person, named, wanted.memory_id, reached)
+    asked = await _ask_owner(request, person, wanted)
+    view = await _find(context_of(request), person, named, wanted.memory_id, asked.reached)
     if view is None:
         raise CommandRejected(f"the owner of {named} did not record this memory")
-    return written(shown(view), position, 201)
+    return written(shown(view), asked.position, 201)
 
 
 @router.get(
@@ -173,6 +176,7 @@ async def show_memory(
     openapi_extra=takes_one_of(tuple(CHANGE_FORMS.values()), {"summary": "She lives in Porto."}),
     responses={
         200: gives_any(tuple(VIEWS.values()), "The memory, as it now reads."),
+        409: problem("Others changed it again and again meanwhile."),
         **MISSING,
         **BODY_PROBLEMS,
     },
@@ -183,22 +187,34 @@ async def change_memory(
     """Ask the tier's owner to change the fields that are given, and wait for it."""
     named = tier_named(tier)
     form = await read_json(request, CHANGE_FORMS[named])
-    old = await _get(request, person, named, memory_id)
-    if old.status != "active":
-        raise invalid("path.memory_id", f"this memory is {old.status}; only active ones change")
-    wanted = MemoryChangeRequested(
-        tier=named,
-        change="revise",
-        memory_id=memory_id,
-        content=changed(old.content, form),
-        tags=None if form.tags is UNSET else form.tags,
-        reason=form.reason,
+    context = context_of(request)
+    # In turn within a replica: of changes at once all but one would be rejected and tried again.
+    async with context.turn(person, memory_id):
+        view = await _get(request, person, named, memory_id)
+        for _ in range(CHANGE_ATTEMPTS_MAX):
+            if view.status != "active":
+                what = f"this memory is {view.status}; only active ones change"
+                raise invalid("path.memory_id", what)
+            wanted = MemoryChangeRequested(
+                tier=named,
+                change="revise",
+                memory_id=memory_id,
+                content=changed(view.content, form),
+                tags=None if form.tags is UNSET else form.tags,
+                reason=form.reason,
+                expected_revision=view.revision,
+            )
+            asked = await _ask_owner(request, person, wanted)
+            now = await _find(context, person, named, memory_id, asked.reached)
+            if await asked.brought_about(context, person, MemoryRevised) and now is not None:
+                return written(shown(now), asked.position)
+            if now is None or now.revision == view.revision:
+                raise CommandRejected(f"the owner of {named} did not change memory {memory_id}")
+            view = now  # somebody else changed it first: merge into what they made of it
+    raise VersionConflict(
+        f"memory {memory_id} was changed by others {CHANGE_ATTEMPTS_MAX} times meanwhile; "
+        "read it and send the change again"
     )
-    position, reached = await _ask_owner(request, person, wanted)
-    view = await _find(context_of(request), person, named, memory_id, reached)
-    if view is None or view.revision <= old.revision:
-        raise CommandRejected(f"the owner of {named} did not change memory {memory_id}")
-    return written(shown(view), position)
 
 
 @router.delete(
@@ -215,10 +231,10 @@ async def forget_memory(
     named = tier_named(tier)
     await _get(request, person, named, memory_id)
     wanted = MemoryChangeRequested(tier=named, change="forget", memory_id=memory_id)
-    position, reached = await _ask_owner(request, person, wanted)
-    if await _find(context_of(request), person, named, memory_id, reached) is not None:
+    asked = await _ask_owner(request, person, wanted)
+    if await _find(context_of(request), person, named, memory_id, asked.reached) is not None:
         raise CommandRejected(f"the owner of {named} did not forget memory {memory_id}")
-    return Response(status_code=204, headers={POSITION_HEADER: str(position)})
+    return Response(status_code=204, headers={POSITION_HEADER: str(asked.position)})
 
 
 @router.post(
@@ -232,7 +248,9 @@ async def reveal_secret(request: Request, memory_id: str, person: AskedPerson) -
     """Record that the secret is read, by which key and why; then answer it."""
     context, caller = context_of(request), caller_of(request)
     form = await read_json(request, RevealForm, empty=RevealForm())
-    await _get(request, person, "knowledge_vault", memory_id)
+    held = await _get(request, person, "knowledge_vault", memory_id)
+    if not (isinstance(held.content, VaultContent) and held.content.secret):
+        raise NotFound(f"memory {memory_id} holds no secret")
     revealed = SecretRevealed(memory_id=memory_id, key_id=caller.key_id, reason=form.reason)
     event = new_event(caller, person, revealed, entity=memory_id)
     position = await context.record(caller, person, [event])
@@ -248,14 +266,28 @@ async def reveal_secret(request: Request, memory_id: str, person: AskedPerson) -
     return answer
 
 
-async def _ask_owner(
-    request: Request, person: Person, wanted: MemoryChangeRequested
-) -> tuple[int, int]:
-    """Append what is wanted; return its position, and the one that the agents have reached."""
+class _Asked(NamedTuple):
+    """A request to an owner: where it is in the log, and how far the agents have come since."""
+
+    event: NewEvent
+    position: int
+    reached: int
+
+    async def brought_about(
+        self, context: GatewayContext, person: Person, kind: type[Payload]
+    ) -> bool:
+        """Say whether the owner did it: the memory's state alone may be somebody else's doing."""
+        return await context.backend.brought_about(
+            person.shard, self.event, kind, after=self.position, until=self.reached
+        )
+
+
+async def _ask_owner(request: Request, person: Person, wanted: MemoryChangeRequested) -> _Asked:
+    """Append what is wanted, and wait until it has been handled."""
     context, caller = context_of(request), caller_of(request)
     event = new_event(caller, person, wanted, entity=wanted.memory_id)
     position = await context.record(caller, person, [event])
-    return position, await context.handled(person, position)
+    return _Asked(event, position, await context.handled(person, position))
 
 
 async def _get(

@@ -17,7 +17,11 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     `haproxy` puts HAProxy (it comes with Serve) in front of the replicas instead of Serve's own
     proxy in Python: a third of the latency and three times the throughput on two cores. On a
     cluster Serve then also opens HAProxy's statistics, without a key, on a port of every interface;
-    they hold counts and no content. (On one machine `cluster.haproxy` keeps them to it.)
+    they hold counts and no content. (On one machine `cluster.haproxy` keeps them to it.) Requests
+    that are no HTTP, or whose headers do not arrive, HAProxy answers itself, with its own 400 and
+    408 in text/html: no setting of Serve makes problems of those.
+
+    `body_timeout_s` is the time that a whole body may take to arrive, of a caller that is known.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +31,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     ongoing_requests_max: int = 256
     queued_requests_max: int = 1_024
     body_bytes_max: int = 4 * 1024 * 1024
+    body_timeout_s: float = 10.0
     messages_max: int = 500
     message_chars_max: int = 100_000
     document_chars_max: int = 1_000_000
@@ -53,6 +58,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
             "ongoing_requests_max",
             "queued_requests_max",
             "body_bytes_max",
+            "body_timeout_s",
             "message_chars_max",
             "document_chars_max",
             "read_timeout_s",
@@ -70,6 +76,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
                 side by side need different ones.
         """
         return {
+            # Serve puts the id that it is sent on answers as it is: settled before it reads it.
+            "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.observing:in_front_of_serve",
             "RAY_SERVE_ENABLE_HA_PROXY": "1" if self.haproxy else "0",
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
             "RAY_SERVE_HAPROXY_STATS_PORT": str(inner_port),

@@ -30,7 +30,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `id` is the message's or memory's, `ordinal` counts a memory's chunks from 0. `position` is the
     log position, `said_at` when it was said or recorded, `occurred_at` the ISO date that the text
     speaks of. `message_ids` are the messages it was drawn from (of a message: itself),
-    `external_ids` their ids at the client. `ended_at` is set when another memory took its place.
+    `external_ids` their ids at the client, `event_id` the event that recorded it. `ended_at` is set
+    when another memory took its place, `superseded_by` is that one's id.
     """
 
     id: str
@@ -48,6 +49,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     external_ids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     ended_at: datetime | None = None
+    superseded_by: str = ""
+    event_id: str = ""
 
     def without(self, spans: tuple[tuple[int, int], ...]) -> Passage:
         """Return the passage with these character ranges blotted out, one `•` a character.
@@ -83,7 +86,12 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One passage found, best first; `signals` holds what made its score when explained."""
+    """One passage found, best first; `signals` holds what made its score when explained.
+
+    `relevance`, between 0 and 1, tells how far it is about the question at all. `superseded` marks
+    a message that tells, on what was asked, only what no longer holds. `title` is that of the
+    document whose chunk it is.
+    """
 
     id: str
     ordinal: int
@@ -99,10 +107,22 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message_ids: tuple[str, ...]
     external_ids: tuple[str, ...]
     tags: tuple[str, ...]
+    relevance: float = 0.0
+    superseded: bool = False
+    title: str = ""
+    event_id: str = ""
     signals: dict[str, float] | None = None
 
 
-def hit_of(passage: Passage, score: float, signals: dict[str, float] | None) -> Hit:
+def hit_of(
+    passage: Passage,
+    score: float,
+    signals: dict[str, float] | None,
+    *,
+    relevance: float,
+    superseded: bool,
+    title: str,
+) -> Hit:
     """Return the passage as a hit; what is blotted out shows as four dots, whatever its length."""
     return Hit(
         id=passage.id,
@@ -119,5 +139,9 @@ def hit_of(passage: Passage, score: float, signals: dict[str, float] | None) -> 
         message_ids=passage.message_ids,
         external_ids=passage.external_ids,
         tags=passage.tags,
+        relevance=relevance,
+        superseded=superseded,
+        title=title,
+        event_id=passage.event_id,
         signals=signals,
     )

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from projections.retrieval.columns import Floats
 from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector, hit_of
-from projections.retrieval.question import read_question
+from projections.retrieval.question import Question, read_question
 from projections.retrieval.ranking import Weights, distinct_first, fuse
+from projections.retrieval.relevance import Relevance
 from projections.retrieval.shelf import Shelf
 from projections.retrieval.signals import Rows, Signals, measure
 
@@ -29,10 +30,11 @@ _NEAREST = 1000
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:
     """Return the best passages of the shelf for a request, best first."""
     allowed = _allowed(shelf, request)
+    question = read_question(request.query, shelf.speakers)
     signals: Signals | None = None
     match request.method:
         case "hybrid":
-            rows, signals = _measured(shelf, request, allowed)
+            rows, signals = _measured(shelf, request, question, allowed)
             scores = fuse(signals, weights)
         case "bm25":
             words = shelf.bm25(request.query, len(shelf))
@@ -49,7 +51,8 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
         kept = scores >= request.threshold
         rows, scores = rows[kept], scores[kept]
         signals = None if signals is None else Signals(*(values[kept] for values in signals))
-    return _hits(shelf, request, rows, scores, signals)
+    relevance = Relevance(shelf, question, request.vector)
+    return _hits(shelf, request, rows, scores, signals, relevance)
 
 
 def _allowed(shelf: Shelf, request: SearchRequest) -> Allowed:
@@ -72,8 +75,9 @@ def _allowed(shelf: Shelf, request: SearchRequest) -> Allowed:
     return allowed
 
 
-def _measured(shelf: Shelf, request: SearchRequest, allowed: Allowed) -> tuple[Rows, Signals]:
-    question = read_question(request.query, shelf.speakers)
+def _measured(
+    shelf: Shelf, request: SearchRequest, question: Question, allowed: Allowed
+) -> tuple[Rows, Signals]:
     words = _word_scores(shelf.bm25, shelf, question.bare, allowed)
     together = _word_scores(shelf.bm25_together, shelf, question.bare, allowed)
     cosines = _cosines(shelf, request.vector, allowed)
@@ -154,7 +158,12 @@ def _containing(shelf: Shelf, text: str, allowed: Allowed) -> Rows:
 
 
 def _hits(
-    shelf: Shelf, request: SearchRequest, rows: Rows, scores: Floats, signals: Signals | None
+    shelf: Shelf,
+    request: SearchRequest,
+    rows: Rows,
+    scores: Floats,
+    signals: Signals | None,
+    relevance: Relevance,
 ) -> list[Hit]:
     """Order by score, the newest first among equals, and show each source once before any twice."""
     order = np.lexsort((shelf.columns["ordinal"][rows], -shelf.columns["position"][rows], -scores))
@@ -168,8 +177,27 @@ def _hits(
         explained = None
         if request.explain and signals is not None:
             explained = {name: float(values[at]) for name, values in signals._asdict().items()}
-        hits.append(hit_of(_passage(shelf, rows[at]), float(scores[at]), explained))
+        row = int(rows[at])
+        passage = _passage(shelf, row)
+        hits.append(
+            hit_of(
+                passage,
+                float(scores[at]),
+                explained,
+                relevance=relevance.of(row),
+                superseded=relevance.is_superseded(row),
+                title=_title(shelf, passage),
+            )
+        )
     return hits
+
+
+def _title(shelf: Shelf, passage: Passage) -> str:
+    """Return the title of the document that a passage is a part of; of all else, nothing."""
+    first = shelf.row_of(passage.id, 0)
+    if passage.tier != "resource" or first is None:
+        return ""
+    return _passage(shelf, first).text.partition("\n")[0]
 
 
 def _passage(shelf: Shelf, row: int) -> Passage:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import insort
+from collections.abc import Iterator
 from datetime import date
 
 import msgspec
@@ -45,6 +46,9 @@ class Shelf:
         self.vectors: VectorIndex | None = None
         self.speakers: dict[str, int] = {}
         self.tiers: dict[str, int] = {}
+        #: Rows of the memories drawn from a message, and of those whose place a memory took.
+        self.drawn: dict[str, set[int]] = {}
+        self.replaced: dict[str, set[int]] = {}
         self.dead = 0
         self._sessions: dict[SessionKey, int] = {}
         self._chains: dict[int, list[tuple[int, str, int]]] = {}
@@ -77,6 +81,8 @@ class Shelf:
         self._words.put(row)
         if passage.tier == CONVERSATION:
             self._link(row, passage)
+        for known, id in _origins(self, passage):
+            known.setdefault(id, set()).add(row)
         self._digest += _digest_of(passage)
         if self._words.waiting >= WAITING_MAX:
             self._words.refresh(self.columns["live"])
@@ -135,6 +141,10 @@ class Shelf:
         """Score texts together with the message before each, as `bm25` does."""
         return self._words.together(terms(query), self.columns["live"], limit)
 
+    def frequencies(self, terms: tuple[str, ...]) -> list[int]:
+        """Return how many passages hold each term."""
+        return self._words.frequencies(terms, self.columns["live"])
+
     def digest(self) -> bytes:
         """Return a hash over ids, texts, metadata and vectors, kept up with every change.
 
@@ -162,6 +172,10 @@ class Shelf:
             self.vectors.remove([row])
         if passage.tier == CONVERSATION:
             self._unlink(row, passage)
+        for known, id in _origins(self, passage):
+            known[id].discard(row)
+            if not known[id]:
+                del known[id]
         self.columns["live"][row] = False
         self.passages[row] = None
         self._words.remove(row)
@@ -207,6 +221,14 @@ class Shelf:
             passage = self.passages[row]
             self._last_cut = (row, terms(passage.text) if passage is not None else [])
         return self._last_cut[1]
+
+
+def _origins(shelf: Shelf, passage: Passage) -> Iterator[tuple[dict[str, set[int]], str]]:
+    """Yield where a memory is noted: under its messages, and under what took its place."""
+    if passage.tier != CONVERSATION:
+        yield from ((shelf.drawn, message) for message in passage.message_ids)
+    if passage.superseded_by:
+        yield shelf.replaced, passage.superseded_by
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -114,6 +114,14 @@ class WordIndex:
         """Return BM25 of each row's terms with those of the message before, as `alone` does."""
         return self._scores(_TOGETHER, terms, live, limit)
 
+    def frequencies(self, terms: Iterable[str], live: npt.NDArray[np.bool_]) -> list[int]:
+        """Return how many passages hold each term."""
+        self.refresh(live)
+        searcher = self._searcher
+        if searcher is None:
+            return [0 for _ in terms]
+        return [searcher.doc_freq(_ALONE, term) for term in terms]
+
     def _scores(
         self, field: str, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int
     ) -> Floats:

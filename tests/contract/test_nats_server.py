@@ -7,12 +7,14 @@ import os
 import signal
 import stat
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from events.connection import Connection, connect
 from events.errors import CorruptLog, Misconfigured, Unavailable
@@ -84,6 +86,23 @@ async def test_append_is_unavailable_when_the_server_stays_away(
             with pytest.raises(Unavailable):
                 _ = [record async for record in connection.log(0).read()]
         assert all(isinstance(answer, Unavailable) for answer in answers)
+
+
+def _tells(lines: Sequence[Mapping[str, object]], event: str) -> bool:
+    return event in [line["event"] for line in lines]
+
+
+async def test_connection_is_lost_only_when_nobody_closed_it(nats_server: NatsServer) -> None:
+    """A close that was wanted is no warning; the end of the server is one."""
+    with capture_logs() as wanted:
+        async with connect(nats_server.settings()):
+            pass
+    with capture_logs() as unwanted:
+        async with asyncio.timeout(DEADLINE_S), connect(nats_server.settings()):
+            await kill(nats_server)
+            while not _tells(unwanted, "connection_lost"):  # noqa: ASYNC110  # a log sets no event
+                await asyncio.sleep(0.01)
+    assert not _tells(wanted, "connection_lost")
 
 
 async def test_supervise_starts_the_server_again_until_it_is_stopped(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import Any
 
 import httpx2
@@ -200,3 +201,39 @@ def test_the_documentation_needs_no_network(system: System) -> None:
     for address in loaded:
         assert address.startswith("/")
         assert httpx2.get(f"{system.url}{address}").status_code == 200
+
+
+def _exchange(system: System, request: bytes) -> bytes:
+    """Send bytes on a connection of their own; return the head of what comes back."""
+    host, port = system.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(request)
+        received = b""
+        while b"\r\n\r\n" not in received and (piece := connection.recv(65_536)):
+            received += piece
+    return received
+
+
+def test_request_id_is_ours_when_the_one_sent_is_folded(system: System) -> None:
+    """What HAProxy unfolds is no id: the answer carries another one, once."""
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\r\n <b>\r\n\r\n"
+    (shown,) = re.findall(rb"(?im)^x-request-id: (.*)\r$", _exchange(system, head))
+    assert shown.startswith(b"req_")
+
+
+def test_health_answers_when_hundreds_send_their_bodies_slowly(system: System) -> None:
+    """More than a replica serves at once, with a key and without: they hold up nobody."""
+    key = system.http.headers["X-API-Key"].encode()
+    for sent_key, length in ((b"none", b"9000000"), (key, b"90000")):
+        head = b"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        head += b"X-API-Key: " + sent_key + b"\r\nContent-Length: " + length + b"\r\n\r\n{"
+        host, port = system.url.removeprefix("http://").split(":")
+        slow = [socket.create_connection((host, int(port)), timeout=30) for _ in range(300)]
+        try:
+            for connection in slow:
+                connection.sendall(head)
+            for path in ("/health", "/ready"):
+                assert httpx2.get(f"{system.url}{path}", timeout=8).status_code == 200
+        finally:
+            for connection in slow:
+                connection.close()

@@ -105,6 +105,38 @@ async def test_integer_is_refused_when_no_event_can_hold_it() -> None:
         assert told["errors"][0]["location"] == "body.model_config"
 
 
+def _nested(depth: int) -> dict[str, object]:
+    value: object = 1
+    for level in range(depth):
+        value = {"a": value} if level % 2 or level == depth - 1 else [value]
+    assert isinstance(value, dict)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "body"),
+    [
+        ("agents/", "model_config", {"name": "x"}),
+        ("agents/{agent}/chat", "context", {"message": "hello"}),
+        ("tools/echo/call", "arguments", {}),
+    ],
+)
+async def test_free_form_json_is_refused_when_it_is_nested_too_deeply(
+    path: str, field: str, body: dict[str, object]
+) -> None:
+    """What an event carries is at most 32 deep, wherever clients may write what they like."""
+    async with running() as (gateway, client):
+        agent = (await client.post(f"{V1}/agents/", json={"name": "x"})).json()["id"]
+        at = f"{V1}/{path.format(agent=agent)}"
+        events = gateway.events
+        for deep in (_nested(33), _nested(500)):
+            told = problem(await client.post(at, json={**body, field: deep}), 422)
+            assert told["errors"][0]["location"] == f"body.{field}"
+        assert gateway.events == events
+        shallow = await client.post(at, json={**body, field: _nested(32)})
+        assert shallow.is_success
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
 async def test_body_is_refused_when_it_is_of_another_type(content_type: str) -> None:
     """Only JSON is read, and only in UTF-8."""

@@ -162,6 +162,28 @@ async def test_sealed_secret_is_never_sent_back_when_a_vault_memory_changes() ->
         assert revealed.json()["secret"] == "hunter3"
 
 
+async def test_nothing_is_recorded_as_revealed_when_there_is_no_secret() -> None:
+    """An entry without a secret is 404 before anything says that somebody read it."""
+    at = f"{V1}/memory/knowledge_vault"
+    async with running() as (gateway, client):
+        entry = {"entry_type": "password", "caption": "Router"}
+        made = (await client.post(at, json=entry)).json()
+        events = gateway.events
+        problem(await client.post(f"{at}/{made['id']}/reveal"), 404)
+        assert gateway.events == events
+
+
+async def test_secret_is_refused_when_a_change_leaves_it_empty() -> None:
+    """An empty secret would change nothing: the client is told so."""
+    at = f"{V1}/memory/knowledge_vault"
+    async with running() as (gateway, client):
+        made = (await client.post(at, json=MADE["knowledge_vault"])).json()
+        events = gateway.events
+        told = problem(await client.patch(f"{at}/{made['id']}", json={"secret": ""}), 422)
+        assert told["errors"][0]["location"] == "body.secret"
+        assert gateway.events == events
+
+
 async def test_blocks_are_shown_when_core_memory_has_lines() -> None:
     """The blocks are told apart from a memory called `blocks`."""
     async with running() as (_, client):
@@ -188,6 +210,7 @@ async def test_search_finds_what_was_said_when_asked() -> None:
         assert hit["tier"] == "conversation"
         assert hit["source"]["external_ids"] == ["m1"]
         assert hit["occurred_at"] is None
+        assert hit["said_at"]
         assert "explain" not in hit
         explained = await client.post(f"{V1}/memory/search", json={**body, "explain": True})
         assert explained.json()["results"][0]["explain"] == {"words": 1.0}

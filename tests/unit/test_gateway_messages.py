@@ -6,8 +6,11 @@ import asyncio
 
 import msgspec
 import pytest
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from events.catalogue import DocumentReceived, MessageReceived, UserRegistered
+from serve.observing import in_front_of_serve
 from serve.settings import ServeSettings
 from tests.unit.fakes.gateway import V1, problem, running
 
@@ -175,3 +178,31 @@ async def test_person_lives_in_one_shard_when_there_are_many() -> None:
         shards = [{e.user for e in log if e.user != "system"} for log in gateway.backend.logs]
         assert sum(map(len, shards)) == len(set.union(*shards)) == 16
         assert sum(1 for users in shards if users) > 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (["ticket-7"], True),
+        ([], False),
+        (["folded <b>"], False),
+        (["a", "b"], False),
+        (["x" * 129], False),
+        (["caf\xe9"], False),
+    ],
+)
+async def test_request_id_is_settled_before_a_server_shows_it(asked: list[str], kept: bool) -> None:
+    """A server in front puts on answers what it reads: a harmless id, or one of ours."""
+    read: list[str] = []
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        read.extend(Headers(scope=scope).getlist("X-Request-ID"))
+
+    async def nothing(*_: object) -> Message:
+        raise AssertionError("nothing is received or sent")
+
+    (wrapped,) = in_front_of_serve()
+    headers = [(b"x-request-id", one.encode("latin-1")) for one in asked]
+    await wrapped.cls(server)({"type": "http", "headers": headers}, nothing, nothing)
+    (shown,) = read
+    assert shown == asked[0] if kept else shown.startswith("req_")

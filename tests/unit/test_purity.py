@@ -16,6 +16,7 @@ PURE = sorted(
         "actors/extraction/*.py",
         "actors/reconcile.py",
         "actors/answering.py",
+        "actors/quoting.py",
         "projections/*.py",
         "projections/retrieval/*.py",
     )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.settings import compose
+from cluster.settings import BOOTSTRAP_CHARS_MAX, BOOTSTRAP_CHARS_MIN, compose
 from events.errors import Misconfigured
+from serve.access import KEY_CHARS_MAX, PRESET_CHARS_MIN
 
 
 def test_settings_have_defaults_when_nothing_is_given(tmp_path: Path) -> None:
@@ -82,3 +83,22 @@ def test_settings_show_no_key_when_printed(tmp_path: Path) -> None:
 
     assert "k-1" not in repr(settings)
     assert "k-2" not in repr(settings)
+
+
+@pytest.mark.parametrize("chars", [BOOTSTRAP_CHARS_MIN - 1, BOOTSTRAP_CHARS_MAX + 1])
+def test_settings_refuse_a_preset_key_when_the_gateway_would(tmp_path: Path, chars: int) -> None:
+    """The bounds are the gateway's own, and the key itself is not shown."""
+    with pytest.raises(Misconfigured) as failure:
+        compose({"MIRIX_BOOTSTRAP_KEY": "k" * chars}, data=tmp_path)
+
+    assert "expected 8 to 512 random characters" in failure.value.message
+    assert "kkk" not in failure.value.message
+    assert (BOOTSTRAP_CHARS_MIN, BOOTSTRAP_CHARS_MAX) == (PRESET_CHARS_MIN, KEY_CHARS_MAX)
+
+
+def test_settings_blame_the_path_when_a_file_is_in_the_way(tmp_path: Path) -> None:
+    """A data directory below a file is the fault of the path, not of `mirix.toml`."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Misconfigured, match=r"file/x cannot be: .*file is a file"):
+        compose({}, data=tmp_path / "file" / "x")

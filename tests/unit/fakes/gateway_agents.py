@@ -164,6 +164,8 @@ class FakeAgents:
             case "revise" if held is not None:
                 assert request.content is not None
                 content, secret = _parted(request.content)
+                if held[1] and not secret:
+                    content = msgspec.structs.replace(content, secret=b"sealed")
                 view = msgspec.structs.replace(
                     held[0],
                     content=content,

@@ -82,6 +82,13 @@ class FakeBackend(FakeAgents):
             raise DeadlineExceeded(f"position {position} was not handled in {timeout_s} s")
         return len(self.logs[shard])
 
+    async def brought_about(
+        self, shard: int, event: NewEvent, kind: type, *, after: int, until: int
+    ) -> bool:
+        """Every change is made at once, unless the owners are stubborn."""
+        self._up()
+        return not self.stubborn
+
     @asynccontextmanager
     async def listen(
         self, shard: int, user: str, message_id: str

@@ -49,7 +49,8 @@ def fake_gateway(said: Said) -> FastAPI:
     async def search(request: Request) -> dict[str, Any]:
         said.searches.append(await request.json())
         hit = {"id": "m", "tier": "core", "text": "Lives in\nLisbon [b]", "score": 0.5}
-        return {"search_id": "s", "position": 1, "results": [{**hit, "source": {}}]}
+        when = {"said_at": "2025-03-01T09:00:00Z", "recorded_at": "2026-11-20T09:00:00Z"}
+        return {"search_id": "s", "position": 1, "results": [{**hit, **when, "source": {}}]}
 
     @app.get("/api/v1/agents/")
     async def profiles() -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""Core memory: the statements about the speaker, one finding a sentence."""
+"""Core memory: the statements about the speaker, one finding a matter of a sentence."""
 
 from __future__ import annotations
 
 import re
 
 from actors.extraction import core_en, core_zh
+from actors.extraction.core_parts import parts_of
 from actors.extraction.corrections import replaced_facts
 from actors.extraction.finding import Finding
 from actors.extraction.reading import Clause, Reading
@@ -42,19 +43,19 @@ def find_core(reading: Reading) -> tuple[Finding, ...]:
             keys = [key for key in keys if key not in ("preference", "allergy", "diet", "health")]
         if not keys or (keys == ["preference"] and reading_items(reading)):
             continue
-        key = keys[0]
-        full = core_en.core_key(key, sentence.shown)
-        findings.append(
-            Finding(
-                content=CoreContent(
-                    block="persona" if key == "response_style" else "human",
-                    text=_text(reading, sentence, number),
-                ),
-                key=full,
-                importance=IMPORTANCE[key],
-                replaces=() if findings else replaced_facts(reading),
+        told = parts_of(reading, sentence) if sentence.mood == "statement" else ()
+        for key, text in told or ((keys[0], _text(reading, sentence, number)),):
+            findings.append(
+                Finding(
+                    content=CoreContent(
+                        block="persona" if key == "response_style" else "human",
+                        text=_by_speaker(reading, text),
+                    ),
+                    key=core_en.core_key(key, text if told else sentence.shown),
+                    importance=IMPORTANCE[key],
+                    replaces=() if findings else replaced_facts(reading),
+                )
             )
-        )
     return tuple(findings)
 
 
@@ -93,5 +94,9 @@ def _text(reading: Reading, sentence: Clause, number: int) -> str:
     short = len(shown) < (12 if reading.language == "zh" else 32)
     if short and number and reading.sentences[number - 1].mood != "courtesy":
         shown = f"{reading.sentences[number - 1].shown} {shown}"
+    return shown
+
+
+def _by_speaker(reading: Reading, text: str) -> str:
     speaker = reading.utterance.speaker
-    return shown if speaker in ("", "user") else f"{speaker}: {shown}"
+    return text if speaker in ("", "user") else f"{speaker}: {text}"

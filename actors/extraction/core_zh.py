@@ -49,7 +49,7 @@ RULES: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
                 r"|大家好)?[，,]?我叫(?!了|外卖|车|滴滴|他|她|你|人|个|不"
                 r"|醒)[\u4e00-\u9fffA-Za-z·]{1,8}|我的?(?:名字|本名|真名|大名|小名|网名|英文名"
                 r"|外号|全名)|我姓[\u4e00-\u9fff]|别叫我|(?:大家|同事|朋友|家里人|他们)都?(?:叫"
-                r"|喊)我|称呼我|我是(?:小|阿|老)[\u4e00-\u9fff](?=[，。！]|$)|(?:身份证"
+                r"|喊)我|称呼我|我是(?:小(?!学|孩|朋|商|组)|阿|老(?!师|板|乡|外|人|家|婆|公|爸|妈))[\u4e00-\u9fff](?=[，。！]|$)|(?:身份证"
                 r"|户口本)上(?:叫|写|是)"
             ),
             True,
@@ -163,7 +163,7 @@ RULES: tuple[tuple[str, re.Pattern[str], bool], ...] = tuple(
         ),
     )
 )
-_OTHER_SUBJECT = re.compile(
+OTHER_SUBJECT = re.compile(
     rf"(?:他|她|它|人家|对方|别人|客户|(?:我|我们|咱)(?:家)?(?:的)?(?:{FAMILY}|同事"
     rf"|朋友|老板|领导|邻居|室友|闺蜜|同学|老师|房东)|[\u4e00-\u9fff]{{1,2}}(?:总|哥"
     r"|姐|叔|姨|老师|师傅|阿姨|医生|主任|经理))(?!叫|给我|让我|说我|我|都)"
@@ -197,14 +197,14 @@ def core_matches(clause: Clause, asking: bool) -> Iterator[tuple[str, int]]:
 
 def _is_self(clause: Clause, start: int, end: int) -> bool:
     """Tell whether the speaker is the subject: named nearest, or nobody is."""
-    others = [m.start() for m in _OTHER_SUBJECT.finditer(clause.low[:start])]
+    others = [m.start() for m in OTHER_SUBJECT.finditer(clause.low[:start])]
     selves = [m.start() for m in _SELF.finditer(clause.low[:end])]
     if others:
         return bool(selves) and selves[-1] > others[-1]
     if selves:
         return True
     earlier = clause.owner.low[: clause.start]
-    if _OTHER_SUBJECT.search(earlier) and not _SELF.search(earlier):
+    if OTHER_SUBJECT.search(earlier) and not _SELF.search(earlier):
         return False
     return bool(_SELF.search(clause.low) or _SELF.search(earlier)) or (
         not earlier

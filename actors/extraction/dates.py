@@ -319,7 +319,10 @@ def resolve_en(lowered: str, today: date, tense: Tense = "future") -> tuple[Ment
         for match in pattern.finditer(lowered):
             if any(m.start < match.end() and match.start() < m.end for m in found):
                 continue
-            span = rule(match, today, tense)
+            try:
+                span = rule(match, today, tense)
+            except (OverflowError, ValueError):
+                continue  # beyond the calendar: it fixes no date
             if span is not None:
                 exact = grain if span.first != span.last or grain == "day" else "day"
                 if exact == "day" and span.first != span.last:

@@ -256,7 +256,10 @@ def resolve_zh(text: str, today: date, tense: Tense = "future") -> tuple[Mention
         for match in pattern.finditer(text):
             if any(m.start < match.end() and match.start() < m.end for m in found):
                 continue
-            span = rule(match, today, tense)
+            try:
+                span = rule(match, today, tense)
+            except (OverflowError, ValueError):
+                continue  # beyond the calendar: it fixes no date
             if span is None:
                 continue
             exact: Grain = grain

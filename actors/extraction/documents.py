@@ -91,6 +91,7 @@ def extract_document(
     """
     spans = [(s.start, s.end) for s in scan_secrets(text)]
     shown = mask(text, spans)
+    title = mask(title, [(s.start, s.end) for s in scan_secrets(title)])
     resource = Finding(
         content=ResourceContent(
             title=title,

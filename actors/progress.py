@@ -16,8 +16,10 @@ from events.catalogue import Citation, Usage
 from events.ids import derived_id
 from events.memory import Value
 
-#: An agent tells its progress at least this often.
+#: An agent tells its progress at least this often,
 HEARTBEAT_S = 1.0
+#: and not more often than this: each telling wakes the gateway.
+PROGRESS_PAUSE_S = 0.005
 
 
 class AnswerPart(Value, frozen=True, kw_only=True):

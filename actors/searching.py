@@ -25,8 +25,9 @@ from projections.retrieval_projection import RetrievalProjection
 
 #: Searches that may wait to be recorded.
 RECORDS_WAITING_MAX = 1000
-#: Searches recorded in one append.
-RECORDS_BATCH_MAX = 100
+#: Searches recorded in one append, and how long the first of them waits for the others.
+RECORDS_BATCH_MAX = 500
+RECORDS_PAUSE_S = 0.5
 #: A question longer than this is searched by its beginning.
 QUERY_CHARS_MAX = 4000
 
@@ -100,6 +101,8 @@ class Searcher:
         """Append what was searched, until cancelled."""
         while True:
             batch = [await self._records.get()]
+            # Nobody waits for them, and every append wakes all nine agents: many go in one.
+            await asyncio.sleep(RECORDS_PAUSE_S)
             while len(batch) < RECORDS_BATCH_MAX and not self._records.empty():
                 batch.append(self._records.get_nowait())
             await self._append(batch)

@@ -16,7 +16,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -27,7 +27,13 @@ from actors.commit import COMMIT_EVENTS_MAX, Committer
 from actors.deciders.base import Decider
 from actors.execution import Execution, Plan, Step, conclusions
 from actors.gate import PositionGate
-from actors.progress import HEARTBEAT_S, Progress, encode_signal, progress_subject
+from actors.progress import (
+    HEARTBEAT_S,
+    PROGRESS_PAUSE_S,
+    Progress,
+    encode_signal,
+    progress_subject,
+)
 from actors.queries import StateView
 from events.catalogue import Payload
 from events.envelope import Event
@@ -66,6 +72,7 @@ class Shell:
         # One thread owns the state: folding, deciding and reading never meet.
         self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"state-{self.agent}")
         self._gate = PositionGate()  # handled through here
+        self._moved = asyncio.Event()
         self._applied = 0  # folded through here; written on the owner's thread
         self._handled = 0
         self._snapshot = 0
@@ -143,14 +150,14 @@ class Shell:
         """
         position = await self._recover()
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(self._heartbeat())
+            telling = group.create_task(self._keep_telling())
             try:
                 batches = self._journal.follow(after=position, kinds=self._kinds)
                 async with aclosing(batches):
                     async for batch in batches:
                         await self._handle(batch.events, batch.through)
             finally:
-                heartbeat.cancel()
+                telling.cancel()
 
     async def close(self) -> None:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
@@ -204,7 +211,7 @@ class Shell:
             self._applied = through
         self._handled = through
         self._gate.advance(through)
-        await self._tell()
+        self._moved.set()
         if through - self._snapshot >= self._snapshot_every_events:
             await self._in_owner(self._save_snapshot)
 
@@ -260,10 +267,15 @@ class Shell:
             # The next heartbeat tells it; the connection comes back by itself.
             self._log.debug("progress_not_told", error=error.message)
 
-    async def _heartbeat(self) -> None:
+    async def _keep_telling(self) -> None:
+        """Tell the progress when it has moved, with a pause between, and as a heartbeat."""
         while True:
+            self._moved.clear()
             await self._tell()
-            await asyncio.sleep(HEARTBEAT_S)
+            await asyncio.sleep(PROGRESS_PAUSE_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._moved.wait()
 
 
 def _given_up(cause: Event, error: Exception) -> Plan:

@@ -111,15 +111,21 @@ class JetStreamApi:
             self.client.request(subject, body, timeout=self.deadline_s, headers=headers)
         )
         self.on_lost.add(asking.cancel)
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task is not None else 0
         try:
-            return await asking
+            reply = await asking
+            if task is not None and task.cancelling() > cancelled_before:
+                # The client waits with `asyncio.wait_for`, which in Python 3.11 forgets that it was
+                # cancelled when the answer comes at that very moment; who cancelled would wait on.
+                raise asyncio.CancelledError
+            return reply
         except nats.errors.Error as error:
             raise Unavailable(
                 f"the log's server did not answer {subject} ({type(error).__name__}); retry"
             ) from error
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if task is not None and task.cancelling() > cancelled_before:
                 raise
             raise Unavailable(f"the connection was lost before {subject} was answered") from error
         finally:

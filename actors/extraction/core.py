@@ -51,12 +51,22 @@ def find_core(reading: Reading) -> tuple[Finding, ...]:
                         block="persona" if key == "response_style" else "human",
                         text=_by_speaker(reading, text),
                     ),
-                    key=core_en.core_key(key, text if told else sentence.shown),
+                    key=_by_speaker(reading, _key(key, text if told else sentence.shown)),
                     importance=IMPORTANCE[key],
                     replaces=() if findings else replaced_facts(reading),
                 )
             )
     return tuple(findings)
+
+
+_PLACE = re.compile(r"\b(?:in|to|from|at|near|of|is|base) (?:the )?[A-ZÀ-Þ]|[\u3400-\u9fff]")
+
+
+def _key(matter: str, text: str) -> str:
+    """Return what a line is about: a new flat is no new town, so it ends no town either."""
+    if matter == "home" and not _PLACE.search(text):
+        return "home:dwelling"
+    return core_en.core_key(matter, text)
 
 
 def _is_claimed(reading: Reading, sentence: Clause) -> bool:
@@ -98,5 +108,6 @@ def _text(reading: Reading, sentence: Clause, number: int) -> str:
 
 
 def _by_speaker(reading: Reading, text: str) -> str:
+    """Say whose it is where speakers have names: two of them have two homes."""
     speaker = reading.utterance.speaker
     return text if speaker in ("", "user") else f"{speaker}: {text}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from actors.deciders.core_memory import CORE_LINE_CHARS_MAX, CoreMemoryDecider
 from actors.deciders.memory import MemoryDecider
 from actors.effects import Append, Effect, Keep, Revise
@@ -128,3 +130,17 @@ def test_a_core_line_is_rejected_when_it_is_longer_than_a_line() -> None:
     (effect,) = core.decide(event_of(asked("record", "m", long)))
     assert isinstance(effect, Append)
     assert isinstance(effect.payload, MemoryChangeRejected)
+
+
+def test_two_speakers_of_one_talk_have_two_homes() -> None:
+    """What one speaker says of themselves ends nothing that another one said."""
+    core = CoreMemoryDecider(fingerprint)
+    for number, (name, text) in enumerate(
+        (("Nora", "I live in Lisbon."), ("小雨", "我住在杭州。"), ("Nora", "I live in Porto now."))
+    ):
+        message = msgspec.structs.replace(said(text, id=f"m{number}"), name=name)
+        event = event_of(message, position=number + 1)
+        carry_out(core, core.decide(event))
+    held = [str(memory.content) for memory in core.projection.shelf("usr_ann").active()]
+    assert len(held) == 2
+    assert not any("Lisbon" in text for text in held)

@@ -72,8 +72,8 @@ def test_a_sentence_stays_whole_when_only_one_matter_is_the_speakers(text: str) 
 def test_each_part_names_the_speaker_when_there_is_a_name() -> None:
     """Parts read as other lines of a core block do."""
     assert told("I live in Molde and work as a welder.", "Liv") == {
-        "home": "Liv: I live in Molde",
-        "job": "Liv: I work as a welder.",
+        "Liv: home": "Liv: I live in Molde",
+        "Liv: job": "Liv: I work as a welder.",
     }
 
 

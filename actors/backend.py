@@ -21,13 +21,14 @@ from actors.progress import (
     answers_subject,
     decode_answer_part,
 )
-from actors.queries import GetMessage, MessageView, Query
+from actors.queries import GetMessage, Query
 from events.catalogue import Payload
 from events.envelope import NewEvent
 from events.errors import Unavailable
 from events.ids import shard_of
 from events.journal import Journal
 from events.signals import Signals
+from projections.conversations import Message
 from projections.directory import DirectoryProjection
 
 log = structlog.get_logger(__name__)
@@ -156,7 +157,7 @@ class AgentsBackend:
     async def _answer_in_log(self, shard: int, user: str, message_id: str) -> AnswerPart | None:
         query = GetMessage(user=user, message_id=answer_id(message_id))
         try:
-            view: MessageView | None = await self.ask(shard, "chat", query)
+            view: Message | None = await self.ask(shard, "chat", query)
         except Unavailable as error:
             log.debug("answer_not_asked", error=error.message)
             return None

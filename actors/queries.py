@@ -10,7 +10,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from events.catalogue import Citation, Usage
 from events.memory import Content, Provenance, Tier, Value
 
 SearchTier = Tier | Literal["conversation"]
@@ -138,26 +137,8 @@ class SearchOutcome(Value, frozen=True, kw_only=True):
     results: tuple[FoundMemory, ...]
 
 
-class MessageView(Value, frozen=True, kw_only=True):
-    """A message or answer of a conversation."""
-
-    id: str
-    conversation: str
-    role: str
-    name: str = ""
-    content: str
-    said_at: datetime
-    external_id: str = ""
-    assistant: str = ""
-    in_reply_to: str = ""
-    citations: tuple[Citation, ...] = ()
-    model: str = ""
-    usage: Usage = Usage()
-    position: int
-
-
 class ListMessages(Value, frozen=True, kw_only=True):
-    """To the chat agent: messages in log order. Answers `tuple[MessageView, ...]`.
+    """To the chat agent: messages in log order. Answers `tuple[Message, ...]`.
 
     With `assistant`, only those of conversations with that profile.
     """
@@ -170,7 +151,7 @@ class ListMessages(Value, frozen=True, kw_only=True):
 
 
 class GetMessage(Value, frozen=True, kw_only=True):
-    """To the chat agent: one message by id. Answers `MessageView` or None."""
+    """To the chat agent: one message by id. Answers `Message` or None."""
 
     user: str
     message_id: str

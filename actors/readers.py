@@ -22,7 +22,6 @@ from actors.queries import (
     ListMessages,
     ListTools,
     MemoryView,
-    MessageView,
     Page,
     Query,
     RevealSecret,
@@ -35,7 +34,7 @@ from events.memory import CoreContent, VaultContent, readable_text, tier_of
 from events.nesting import is_too_deep
 from events.sealing import KeyRing
 from projections.base import Projection
-from projections.conversations import ConversationsProjection, Message
+from projections.conversations import ConversationsProjection
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, TierProjection
 from projections.tool_calls import ToolCallsProjection
 
@@ -151,7 +150,7 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
         case ListMessages():
             held = projection.messages.get(query.user, {}).values()
             wanted = (
-                _message(message)
+                message
                 for message in held
                 if message.position > query.after_position
                 and query.assistant in ("", message.assistant)
@@ -159,8 +158,7 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
             )
             return tuple(islice(wanted, query.limit))
         case GetMessage(user=user, message_id=message_id):
-            message = projection.messages.get(user, {}).get(message_id)
-            return None if message is None else _message(message)
+            return projection.messages.get(user, {}).get(message_id)
         case KnownMessages(user=user, message_ids=ids):
             there = projection.messages.get(user, {})
             return {id_: there[id_].position for id_ in ids if id_ in there}
@@ -197,24 +195,6 @@ def _portable(profile: AssistantProfile) -> AssistantProfile:
     if not is_too_deep(profile.model_settings):
         return profile
     return msgspec.structs.replace(profile, model_settings={})
-
-
-def _message(message: Message) -> MessageView:
-    return MessageView(
-        id=message.id,
-        conversation=message.conversation,
-        role=message.role,
-        name=message.name,
-        content=message.content,
-        said_at=message.said_at,
-        external_id=message.external_id,
-        assistant=message.assistant,
-        in_reply_to=message.in_reply_to,
-        citations=message.citations,
-        model=message.model,
-        usage=message.usage,
-        position=message.position,
-    )
 
 
 def _read_tools(projection: ToolCallsProjection, query: Query) -> Any:

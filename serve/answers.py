@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from actors.queries import CoreBlockView, FoundMemory, MessageView, StateView
+from actors.queries import CoreBlockView, FoundMemory, StateView
 from events.catalogue import AssistantProfile, Citation, Usage
+from projections.conversations import Message
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,7 +103,7 @@ class MessageShown(Answer, frozen=True, kw_only=True):
     position: int
 
     @classmethod
-    def of(cls, view: MessageView) -> MessageShown:
+    def of(cls, view: Message) -> MessageShown:
         """Show a message."""
         return cls(
             id=view.id,

@@ -13,8 +13,9 @@ from sse_starlette import EventSourceResponse
 from starlette.types import Receive, Scope, Send
 
 from actors.progress import AnswerPart
-from actors.queries import ListMessages, MessageView
+from actors.queries import ListMessages
 from events.errors import MirixError
+from projections.conversations import Message
 from serve.answers import ChatAnswer, CitationShown, MessageShown, UsageShown
 from serve.chat import Exchange, begin
 from serve.context import caller_of, context_of
@@ -116,7 +117,7 @@ async def list_messages(
     """List what a user and an assistant profile said to each other."""
     context = context_of(request)
     await profile_of(request, agent_id)
-    views: tuple[MessageView, ...] = await context.backend.ask(
+    views: tuple[Message, ...] = await context.backend.ask(
         person.shard,
         "chat",
         ListMessages(

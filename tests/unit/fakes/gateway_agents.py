@@ -24,7 +24,6 @@ from actors.queries import (
     ListMessages,
     ListTools,
     MemoryView,
-    MessageView,
     Page,
     Query,
     RevealSecret,
@@ -46,6 +45,7 @@ from events.catalogue import (
 from events.envelope import NewEvent
 from events.errors import CommandRejected, NotFound
 from events.memory import CoreContent, readable_text
+from projections.conversations import Message
 
 NOW = datetime(2026, 1, 7, 9, 0, tzinfo=UTC)
 TOOLS = (
@@ -64,7 +64,7 @@ class FakeAgents:
             {} for _ in range(shards)
         ]
         self._memories: dict[tuple[str, str], tuple[MemoryView, bytes]] = {}
-        self._messages: dict[str, list[MessageView]] = {}
+        self._messages: dict[str, list[Message]] = {}
         self._calls: dict[tuple[str, str], ToolCallView] = {}
         self._listeners: dict[str, asyncio.Queue[AnswerPart]] = {}
 
@@ -94,7 +94,7 @@ class FakeAgents:
     def _hear(self, user: str, message: MessageReceived, position: int) -> None:
         said = self._messages.setdefault(user, [])
         said.append(
-            MessageView(
+            Message(
                 id=message.message_id,
                 conversation=message.conversation,
                 role=message.role,
@@ -112,7 +112,7 @@ class FakeAgents:
     def _reply(self, user: str, message: MessageReceived, position: int) -> None:
         text = f"You said: {message.content}"
         citation = Citation(id=message.message_id, tier="conversation", text=message.content)
-        answer = MessageView(
+        answer = Message(
             id=f"ans_{message.message_id}",
             conversation=message.conversation,
             role="assistant",
@@ -291,7 +291,7 @@ def _parted(content: Any) -> tuple[Any, bytes]:
     )
 
 
-def _fits(message: MessageView, query: ListMessages) -> bool:
+def _fits(message: Message, query: ListMessages) -> bool:
     return (
         message.position > query.after_position
         and query.assistant in ("", message.assistant)

@@ -14,7 +14,9 @@ import psutil
 
 from cluster import processes, ray_host
 from cluster.data_dir import DataDir, ProcessRecord, SystemRecord
+from events.batch_staging import BatchStaging
 from events.errors import Misconfigured, Unavailable
+from events.nats_server import STORE
 
 _GRACE_S = 5.0
 _TAIL_LINES = 15
@@ -84,6 +86,7 @@ def _clean(
     left = _records(processes.end(found, grace_s=_GRACE_S))
     ray_host.remove_sessions(ray_host.temp_dir(record.run_id))
     if not left:
+        BatchStaging(directory.log / STORE).remove()
         directory.remove_system()
     return cleaned, left
 

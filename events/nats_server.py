@@ -33,6 +33,8 @@ from events.durable_file import write_once, write_whole
 from events.errors import Misconfigured, Unavailable
 from events.monitor import is_healthy
 
+#: Below the server's directory: its streams.
+STORE = "jetstream"
 _USER = "mirix"
 _MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 _POLL_S = 0.05
@@ -97,7 +99,7 @@ class NatsServer:
     @property
     def store(self) -> Path:
         """The directory that holds the streams."""
-        return self.directory / "jetstream"
+        return self.directory / STORE
 
     @property
     def pid(self) -> int | None:

@@ -195,6 +195,7 @@ async def _told(exchange: Exchange) -> AsyncIterator[dict[str, str]]:
         # The status has been sent: the problem is told inside the stream.
         yield _line("error", {"type": slug(type(error)), "text": error.message})
     except Exception:
+        # The status has been sent here, too: the client hears that it failed, the log hears why.
         log.exception("answer_stream_failed", message_id=exchange.message_id)
         yield _line("error", {"type": "urn:mirix:problem:internal-error", "text": "Internal error"})
     yield {"data": "[DONE]"}

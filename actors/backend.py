@@ -14,6 +14,7 @@ import structlog
 
 from actors.board import ProgressBoard
 from actors.names import Agent
+from actors.past.queries import PastQuery
 from actors.progress import (
     AgentStatus,
     AnswerPart,
@@ -26,7 +27,7 @@ from events.catalogue import Payload
 from events.envelope import NewEvent
 from events.errors import Unavailable
 from events.ids import shard_of
-from events.journal import Journal
+from events.journal import Batch, Journal
 from events.signals import Signals
 from projections.conversations import Message
 from projections.directory import DirectoryProjection
@@ -47,13 +48,24 @@ class Ask(Protocol):
         ...
 
 
+class AskThePast(Protocol):
+    """Puts a query about the past to the historian of a shard."""
+
+    def __call__(self, shard: int, query: PastQuery, timeout_s: float) -> Awaitable[Any]:
+        """Return the answer."""
+        ...
+
+
 class AgentsBackend:
     """Appends to the journals, asks the agents, and listens to what they tell."""
 
-    def __init__(self, journals: Sequence[Journal], signals: Signals, ask: Ask) -> None:
+    def __init__(
+        self, journals: Sequence[Journal], signals: Signals, ask: Ask, ask_past: AskThePast
+    ) -> None:
         self._journals = journals
         self._signals = signals
         self._ask = ask
+        self._ask_past = ask_past
         self._board = ProgressBoard(signals, len(journals))
         self._directories = [DirectoryProjection() for _ in journals]
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,6 +118,16 @@ class AgentsBackend:
     ) -> Any:
         """Ask an agent's projection, once it has applied `min_position`."""
         return await self._ask(shard, agent, query, min_position, timeout_s)
+
+    async def ask_past(self, shard: int, query: PastQuery, *, timeout_s: float = 60) -> Any:
+        """Ask about the past of a shard."""
+        return await self._ask_past(shard, query, timeout_s)
+
+    async def follow(self, shard: int, *, after: int) -> AsyncIterator[Batch]:
+        """Yield what is appended to a shard after a position, for ever; close the iterator."""
+        async with aclosing(self._journals[shard].follow(after=after)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def brought_about(
         self, shard: int, event: NewEvent, kind: type[Payload], *, after: int, until: int

@@ -14,6 +14,8 @@ from actors.agent import AgentProcess
 from actors.backend import AgentsBackend
 from actors.embedding import Embedded, Embedder
 from actors.names import AGENTS, Agent
+from actors.past.past import Past
+from actors.past.queries import PastQuery
 from actors.queries import Query, SearchMemories, SearchOutcome
 from events.journal import Journal
 from events.signals import Signals
@@ -80,7 +82,21 @@ async def local_backend(
     ) -> Any:
         return await shards[shard][agent].ask(query, min_position=min_position, timeout_s=timeout_s)
 
-    backend = AgentsBackend(journals, signals, ask)
+    pasts = [
+        Past(
+            journal,
+            snapshots=NoSnapshots(),
+            embedding=LocalEmbedding(embedder),
+            keys=journal.codec.keys,
+        )
+        for journal in journals
+    ]
+
+    async def ask_past(shard: int, query: PastQuery, timeout_s: float) -> Any:
+        async with asyncio.timeout(timeout_s):
+            return await pasts[shard].ask(query)
+
+    backend = AgentsBackend(journals, signals, ask, ask_past)
     await backend.start()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(agent.run()) for agents in shards for agent in agents.values()]

@@ -222,6 +222,24 @@ class StateView(Value, frozen=True, kw_only=True):
     pid: int
 
 
+class AdoptState(Value, frozen=True, kw_only=True):
+    """To any agent: put the rebuilt state of `position` in the place of the live one.
+
+    The state is the snapshot `rebuilt` of that position (`projections.snapshots`); the agent folds
+    the tail on top of it and keeps its old state for one `RollBackState`. Answers `StateView` of
+    the state that is live then.
+    """
+
+    position: int
+
+
+class RollBackState(Value, frozen=True, kw_only=True):
+    """To any agent: put back the state that the last `AdoptState` replaced. Answers `StateView`.
+
+    Raises `NotFound` when there is none.
+    """
+
+
 Query = (
     ListMemories
     | GetMemory
@@ -237,4 +255,6 @@ Query = (
     | GetToolCall
     | CountAll
     | GetState
+    | AdoptState
+    | RollBackState
 )

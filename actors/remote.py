@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError
 
 from actors.embedding import Embedded
 from actors.names import Agent
+from actors.past.queries import PastQuery
 from actors.queries import Query, SearchMemories, SearchOutcome
 from events.errors import MirixError, Unavailable
 
@@ -27,6 +28,11 @@ log = structlog.get_logger(__name__)
 def agent_name(shard: int, agent: Agent) -> str:
     """Return the name of an agent's actor in the namespace."""
     return f"agent-{shard}-{agent}"
+
+
+def past_name(shard: int) -> str:
+    """Return the name of the actor that answers for a shard's past."""
+    return f"past-{shard}"
 
 
 class SharedEmbedding:
@@ -86,6 +92,25 @@ class ActorDirectory:
                 answer = await handle.ask.remote(query, min_position, timeout_s)
         except (RayActorError, TimeoutError, ValueError) as error:
             raise Unavailable(f"agent {agent} of shard {shard} is restarting; try again") from error
+        if isinstance(answer, MirixError):
+            raise answer
+        return answer
+
+    async def ask_past(self, shard: int, query: PastQuery, timeout_s: float) -> Any:
+        """Put a query about the past to a shard's historian.
+
+        Raises:
+            Unavailable: it is restarting, or did not answer in time.
+            MirixError: whatever it answers with.
+        """
+        try:
+            handle = self._handle(past_name(shard))
+            async with asyncio.timeout(timeout_s + 1):
+                answer = await handle.ask.remote(query, timeout_s)
+        except (RayActorError, TimeoutError, ValueError) as error:
+            raise Unavailable(
+                f"the past of shard {shard} cannot be asked now; try again"
+            ) from error
         if isinstance(answer, MirixError):
             raise answer
         return answer

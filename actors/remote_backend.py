@@ -10,6 +10,7 @@ from actors.backend import AgentsBackend
 from actors.connecting import connected
 from actors.logs import configure_logs
 from actors.names import Agent
+from actors.past.queries import PastQuery
 from actors.queries import Query
 from actors.remote import ActorDirectory
 from actors.settings import ActorSettings
@@ -36,7 +37,10 @@ async def open_backend(settings: ActorSettings) -> AsyncIterator[tuple[AgentsBac
         ) -> Any:
             return await directory.ask(shard, agent, query, min_position, timeout_s)
 
-        backend = AgentsBackend(journals, connection.signals, ask)
+        async def ask_past(shard: int, query: PastQuery, timeout_s: float) -> Any:
+            return await directory.ask_past(shard, query, timeout_s)
+
+        backend = AgentsBackend(journals, connection.signals, ask, ask_past)
         await backend.start()
         try:
             yield backend, keystore

@@ -330,6 +330,44 @@ class EventParked(Payload, frozen=True, kw_only=True):
     attempts: int
 
 
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+class JobSubmitted(Payload, frozen=True, kw_only=True):
+    """A job began its work, for the first time or again after its driver was lost.
+
+    `job_id` depends on kind and arguments alone, `attempt` counts from 1. `arguments` hold paths
+    and options, never what a person said.
+    """
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    kind: str
+    arguments: tuple[str, ...] = ()
+    attempt: int = 1
+
+
+class JobProgressed(Payload, frozen=True, kw_only=True):
+    """A job finished one unit of its work; submitted again, it does not do that one again."""
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    unit: str
+    done: int
+    total: int
+    result: dict[str, Any] = {}
+
+
+class JobFinished(Payload, frozen=True, kw_only=True):
+    """A job came to its end: `succeeded`, or `failed` with the reason."""
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    status: Literal["succeeded", "failed"]
+    result: dict[str, Any] = {}
+    error: str = ""
+
+
 MEMORY_EVENTS: tuple[type[Payload], ...] = (
     MemoryRecorded,
     MemoryRevised,

@@ -124,6 +124,24 @@ class Codec:
             raise _corrupt(record, error.message) from error
         return Event(envelope=envelope, payload=payload, position=record.position)
 
+    def envelope(self, record: Record) -> Envelope:
+        """Return the clear part of `record` alone, also where the payload's key is destroyed.
+
+        Without the payload a sealed envelope is not authenticated: for finding events, not for
+        believing what they say. `decode` checks.
+
+        Raises:
+            CorruptLog: the bytes are not what was written.
+        """
+        try:
+            body = _body_decoder.decode(record.body)
+            envelope = _envelope_decoder.decode(body.envelope)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise _corrupt(record, f"the bytes are not an event ({error})") from error
+        if envelope.type != record.kind or envelope.user != record.user:
+            raise _corrupt(record, "the envelope belongs under another subject")
+        return envelope
+
     def _authentic(self, record: Record, body: _Body) -> bytes:
         """Return the payload in clear; a body without a guard is a sealed one."""
         if not body.guard:

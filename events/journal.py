@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 import msgspec
 
 from events.clock import Clock, system_clock
 from events.codec import Codec
-from events.envelope import NOBODY, Event, NewEvent
+from events.envelope import NOBODY, Envelope, Event, NewEvent
 from events.errors import KeyDestroyed
-from events.log import EventLog, Expected, Record
+from events.log import EventLog, Expected, Record, RecordReader
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,23 +30,116 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     through: int
 
 
-class Journal:
-    """Appends, reads and follows the events of one shard."""
+class EventReader(Protocol):
+    """The reading half of a journal: what a live log, a backup and an exported file have alike."""
 
-    def __init__(self, log: EventLog, codec: Codec, clock: Clock = system_clock) -> None:
-        self._log = log
+    @property
+    def shard(self) -> int:
+        """The shard whose events these are."""
+        ...
+
+    async def last_position(self) -> int:
+        """Return the position of the last event (0 when there is none)."""
+        ...
+
+    def read(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        kinds: frozenset[str] | None = None,
+        user: str = "*",
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events with `after < position <= until`; those of erased users are left out."""
+        ...
+
+    def envelopes(
+        self, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[tuple[int, Envelope], None]:
+        """Yield positions and envelopes, those of erased users too; payloads stay closed."""
+        ...
+
+
+class JournalReader:
+    """Reads the typed events of one shard."""
+
+    def __init__(self, log: RecordReader, codec: Codec) -> None:
+        self._records = log
         self._codec = codec
-        self._clock = clock
 
     @property
     def shard(self) -> int:
         """The shard whose log this is."""
-        return self._log.shard
+        return self._records.shard
 
     @property
     def codec(self) -> Codec:
         """The codec, with its key ring."""
         return self._codec
+
+    async def last_position(self) -> int:
+        """Return the position of the last event (0 when there is none)."""
+        return await self._records.last_position()
+
+    async def last_of(self, kind: str, user: str) -> Event | None:
+        """Return the last event of a kind under a user, or None."""
+        record = await self._records.last_of(kind, user)
+        return None if record is None else self._codec.decode(record)
+
+    async def read(
+        self,
+        after: int = 0,
+        until: int | None = None,
+        kinds: frozenset[str] | None = None,
+        user: str = "*",
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events with `after < position <= until` (default: the end as of now).
+
+        Events of erased users are left out.
+
+        Raises:
+            CorruptLog: the log lost or altered something.
+        """
+        kind = next(iter(kinds)) if kinds is not None and len(kinds) == 1 else "*"
+        records = self._records.read(after=after, until=until, kind=kind, user=user)
+        async with aclosing(records):
+            async for record in records:
+                for event in self._wanted((record,), kinds):
+                    yield event
+
+    async def envelopes(
+        self, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[tuple[int, Envelope], None]:
+        """Yield the positions and envelopes with `after < position <= until` (default: the end).
+
+        Raises:
+            CorruptLog: the log lost something, or holds bytes that are no event.
+        """
+        async with aclosing(self._records.read(after=after, until=until)) as records:
+            async for record in records:
+                yield record.position, self._codec.envelope(record)
+
+    def _wanted(self, records: Iterable[Record], kinds: frozenset[str] | None) -> Iterable[Event]:
+        for record in records:
+            if kinds is not None and record.kind not in kinds:
+                continue
+            try:
+                event = self._codec.decode(record)
+            except KeyDestroyed:
+                continue  # erased: for every reader it is as if it had never been said
+            if event.envelope.sealed or not self._is_erased(event.user):
+                yield event
+
+    def _is_erased(self, user: str) -> bool:
+        return user != NOBODY and self._codec.keys.is_erased(user)
+
+
+class Journal(JournalReader):
+    """Appends, reads and follows the events of one shard."""
+
+    def __init__(self, log: EventLog, codec: Codec, clock: Clock = system_clock) -> None:
+        super().__init__(log, codec)
+        self._log = log
+        self._clock = clock
 
     async def append(
         self, events: Sequence[NewEvent], *, expected: Expected | None = None
@@ -77,36 +171,6 @@ class Journal:
         if wanting:
             await asyncio.to_thread(keys.prepare, wanting)
 
-    async def last_position(self) -> int:
-        """Return the position of the last event (0 when there is none)."""
-        return await self._log.last_position()
-
-    async def last_of(self, kind: str, user: str) -> Event | None:
-        """Return the last event of a kind under a user, or None."""
-        record = await self._log.last_of(kind, user)
-        return None if record is None else self._codec.decode(record)
-
-    async def read(
-        self,
-        after: int = 0,
-        until: int | None = None,
-        kinds: frozenset[str] | None = None,
-        user: str = "*",
-    ) -> AsyncGenerator[Event, None]:
-        """Yield the events with `after < position <= until` (default: the end as of now).
-
-        Events of erased users are left out.
-
-        Raises:
-            CorruptLog: the log lost or altered something.
-        """
-        kind = next(iter(kinds)) if kinds is not None and len(kinds) == 1 else "*"
-        records = self._log.read(after=after, until=until, kind=kind, user=user)
-        async with aclosing(records):
-            async for record in records:
-                for event in self._wanted((record,), kinds):
-                    yield event
-
     async def follow(
         self, after: int = 0, kinds: frozenset[str] | None = None
     ) -> AsyncGenerator[Batch, None]:
@@ -123,17 +187,3 @@ class Journal:
             async for records in batches:
                 events = tuple(self._wanted(records, kinds))
                 yield Batch(events=events, through=records[-1].position)
-
-    def _wanted(self, records: Iterable[Record], kinds: frozenset[str] | None) -> Iterable[Event]:
-        for record in records:
-            if kinds is not None and record.kind not in kinds:
-                continue
-            try:
-                event = self._codec.decode(record)
-            except KeyDestroyed:
-                continue  # erased: for every reader it is as if it had never been said
-            if event.envelope.sealed or not self._is_erased(event.user):
-                yield event
-
-    def _is_erased(self, user: str) -> bool:
-        return user != NOBODY and self._codec.keys.is_erased(user)

@@ -52,28 +52,10 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class EventLog(Protocol):
-    """An append-only, totally ordered log of one shard."""
+class RecordReader(Protocol):
+    """The reading half of a log: what a live log and a backup of it have alike."""
 
     shard: int
-
-    async def append(
-        self, records: Sequence[NewRecord], *, expected: Expected | None = None
-    ) -> tuple[int, ...]:
-        """Append all records or none, durably, and return their positions in order.
-
-        Records that are already there by `record_id` return their old positions; appending a
-        whole batch again is a success. Without `expected`, concurrent calls are grouped into
-        shared atomic batches (one fsync for many).
-
-        Raises:
-            VersionConflict: `expected` does not hold.
-            CommandRejected: more than `BATCH_MESSAGES_MAX` records or a body over
-                `BODY_BYTES_MAX`.
-            Unavailable: the log cannot be reached within its deadline; append again (the
-                record ids make that safe).
-        """
-        ...
 
     async def last_position(self) -> int:
         """Return the position of the last record (0 when empty)."""
@@ -92,6 +74,28 @@ class EventLog(Protocol):
 
         Raises:
             CorruptLog: a gap, or an end below `after`.
+        """
+        ...
+
+
+class EventLog(RecordReader, Protocol):
+    """An append-only, totally ordered log of one shard."""
+
+    async def append(
+        self, records: Sequence[NewRecord], *, expected: Expected | None = None
+    ) -> tuple[int, ...]:
+        """Append all records or none, durably, and return their positions in order.
+
+        Records that are already there by `record_id` return their old positions; appending a
+        whole batch again is a success. Without `expected`, concurrent calls are grouped into
+        shared atomic batches (one fsync for many).
+
+        Raises:
+            VersionConflict: `expected` does not hold.
+            CommandRejected: more than `BATCH_MESSAGES_MAX` records or a body over
+                `BODY_BYTES_MAX`.
+            Unavailable: the log cannot be reached within its deadline; append again (the
+                record ids make that safe).
         """
         ...
 

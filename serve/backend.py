@@ -1,9 +1,9 @@
 """The port from the gateway to the log and the nine agents.
 
-Everything that an endpoint does is one of six things: append events, ask an agent, wait until a
-position has been handled, see what came of an event, listen to an answer as it is made, look at
-health. `actors.backend` implements it over Ray and in one process (tests); the gateway knows
-neither.
+Everything that an endpoint does is one of eight things: append events, ask an agent, ask the past,
+follow the log, wait until a position has been handled, see what came of an event, listen to an
+answer as it is made, look at health. `actors.backend` implements it over Ray and in one process
+(tests); the gateway knows neither.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from actors.names import Agent
+from actors.past.queries import PastQuery
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import Query
 from events.catalogue import Payload
 from events.envelope import NewEvent
+from events.journal import Batch
 
 
 class Backend(Protocol):
@@ -46,6 +48,20 @@ class Backend(Protocol):
             NotFound: there is no such thing (or not this user's).
             DeadlineExceeded: the projection did not get to `min_position` in time.
         """
+        ...
+
+    async def ask_past(self, shard: int, query: PastQuery, *, timeout_s: float = 60) -> Any:
+        """Ask about the past of a shard.
+
+        Raises:
+            CommandRejected: a position that is not in the log.
+            NotFound: there is no such thing, or not for this user or tenant.
+            DeadlineExceeded: the state could not be rebuilt in time.
+        """
+        ...
+
+    def follow(self, shard: int, *, after: int) -> AsyncIterator[Batch]:
+        """Yield what is appended to a shard after a position, for ever; close the iterator."""
         ...
 
     async def brought_about(

@@ -1,0 +1,209 @@
+"""Questions about the past, as values, and what they answer.
+
+A moment (`AsOf`) is a position of the shard's log, or a time: then it is the longest beginning of
+the log in which nothing was recorded later than that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from actors.names import Agent
+from actors.queries import MemoryView, Query
+from events.memory import Tier, Value
+
+AsOf: TypeAlias = int | datetime
+
+
+class AskPast(Value, frozen=True, kw_only=True):
+    """What an agent would have answered to `query` at a moment. Answers `Recalled`.
+
+    `query` is one that reads: listing, getting, core blocks, messages, profiles, search, counts.
+    """
+
+    agent: Agent
+    query: Query
+    as_of: AsOf
+
+
+class Recalled(Value, frozen=True, kw_only=True):
+    """An answer from the past, and the position that the moment stands for."""
+
+    position: int
+    answer: Any
+
+
+class EventView(Value, frozen=True, kw_only=True):
+    """An event for people to read.
+
+    `payload` holds plain JSON values: bytes (vectors, sealed secrets) by their length only, the
+    places of secrets in a message blotted out.
+    """
+
+    event_id: str
+    type: str
+    version: int
+    shard: int
+    position: int
+    tenant: str
+    user: str
+    entity: str
+    recorded_at: datetime
+    causation_id: str
+    correlation_id: str
+    producer: str
+    payload: dict[str, Any]
+
+
+class EventNode(Value, frozen=True, kw_only=True):
+    """An event and what it caused, in log order."""
+
+    event: EventView
+    children: tuple[EventNode, ...] = ()
+
+
+HistoryKind = Literal[
+    "requested",
+    "rejected",
+    "recorded",
+    "revised",
+    "superseded",
+    "forgotten",
+    "left_block",
+    "found",
+    "cited",
+    "revealed",
+]
+
+
+class HistoryEntry(Value, frozen=True, kw_only=True):
+    """Something that happened to a memory; `memory` is as it was right after a change."""
+
+    kind: HistoryKind
+    event: EventView
+    memory: MemoryView | None = None
+
+
+class GetHistory(Value, frozen=True, kw_only=True):
+    """Every event that made, changed, superseded, forgot or read a memory.
+
+    Answers `tuple[HistoryEntry, ...]` in log order, or raises `NotFound`.
+    """
+
+    user: str
+    tier: Tier
+    memory_id: str
+
+
+class GetWhy(Value, frozen=True, kw_only=True):
+    """Why a memory reads as it does. Answers `Explanation`, or raises `NotFound`."""
+
+    user: str
+    tier: Tier
+    memory_id: str
+
+
+class Explanation(Value, frozen=True, kw_only=True):
+    """A memory, the chains of causes that made it what it is, and who read it since.
+
+    `memory` is as it stands, or as it last stood when it was forgotten. `producer` is the agent
+    that recorded it, `extractor` what drew it from its source (`rules`, `client`, `model:NAME`),
+    `generation` the model call behind it, if there was one. Each of `causes` is a first cause (a
+    message, a document, a client's request) with what followed from it, as far as it bears on this
+    memory; `sources` are the messages or documents that it was drawn from. `superseded` are the
+    ids of memories whose place it took.
+    """
+
+    memory: MemoryView
+    status: Literal["active", "superseded", "forgotten"]
+    producer: str
+    extractor: str
+    generation: EventView | None = None
+    causes: tuple[EventNode, ...] = ()
+    sources: tuple[EventView, ...] = ()
+    superseded: tuple[str, ...] = ()
+    read_by: tuple[HistoryEntry, ...] = ()
+
+
+ChangeKind = Literal["added", "changed", "superseded", "forgotten"]
+
+
+class Change(Value, frozen=True, kw_only=True):
+    """One memory that differs between two states.
+
+    `before` and `after` are its plain fields there (`projections.plain`), `fields` the names of
+    those that differ.
+    """
+
+    tier: Tier
+    id: str
+    user: str
+    kind: ChangeKind
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    fields: tuple[str, ...] = ()
+
+
+class Difference(Value, frozen=True, kw_only=True):
+    """What differs between two states of the six tiers, at positions `start` and `end`."""
+
+    shard: int
+    start: int
+    end: int
+    changes: tuple[Change, ...]
+
+
+class GetDiff(Value, frozen=True, kw_only=True):
+    """What changed between two moments, for one user. Answers `Difference`.
+
+    `user` empty means everybody of the shard. `end` None means now.
+    """
+
+    user: str = ""
+    start: AsOf
+    end: AsOf | None = None
+    tiers: tuple[Tier, ...] = ()
+
+
+class ListEvents(Value, frozen=True, kw_only=True):
+    """Events of a shard, oldest first unless `newest_first`. Answers `EventPage`.
+
+    Empty filters let everything through. `tenant` is whose events may be seen (None: all, for the
+    operator at the machine); `after` is the cursor, a position that the page begins behind.
+    """
+
+    tenant: str | None
+    user: str = ""
+    kind: str = ""
+    producer: str = ""
+    correlation: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    after: int | None = None
+    limit: int = 50
+    newest_first: bool = False
+
+
+class EventPage(Value, frozen=True, kw_only=True):
+    """A page of events; `next_after` is the cursor of the next one, None on the last."""
+
+    events: tuple[EventView, ...]
+    next_after: int | None = None
+
+
+class GetEvent(Value, frozen=True, kw_only=True):
+    """One event by its id. Answers `EventView`, or raises `NotFound`."""
+
+    tenant: str | None
+    event_id: str
+
+
+class GetCorrelation(Value, frozen=True, kw_only=True):
+    """All events of one correlation, as trees. Answers `tuple[EventNode, ...]`, or `NotFound`."""
+
+    tenant: str | None
+    correlation_id: str
+
+
+PastQuery = AskPast | GetHistory | GetWhy | GetDiff | ListEvents | GetEvent | GetCorrelation

@@ -24,7 +24,7 @@ async def test_a_backend_that_has_just_started_can_be_stopped(nats_server: NatsS
     async with connect(settings) as connection:
         for turns in range(150):
             journal = Journal(connection.log(0), codec)
-            backend = AgentsBackend([journal], connection.signals, never)
+            backend = AgentsBackend([journal], connection.signals, never, never)
             await backend.start()
             for _ in range(turns % 30):
                 await asyncio.sleep(0)

@@ -45,7 +45,8 @@ async def two_gateways() -> AsyncIterator[tuple[httpx2.AsyncClient, httpx2.Async
     journal = Journal(MemoryLog(0), Codec(KeyRing(keystore)))
     signals = MemorySignals()
     # Before the backend starts: it knows from its first moment what is in the log by then.
-    await bootstrap(AgentsBackend([journal], signals, _ask_nobody), pepper_of(keystore), KEY)
+    backend_alone = AgentsBackend([journal], signals, _ask_nobody, _ask_nobody)
+    await bootstrap(backend_alone, pepper_of(keystore), KEY)
     async with local_backend([journal], signals, HashEmbedder()) as backend:
 
         def client() -> httpx2.AsyncClient:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from itertools import islice
 
 import msgspec
 
@@ -35,8 +34,6 @@ from events.memory import (
 )
 from projections.tiers import Memory, Shelf, evolve
 
-#: Findings that one cause may give; beyond it a text is not a message but a flood.
-FINDINGS_MAX = 200
 #: A corrected fact is looked for among this many of the latest memories.
 CORRECTION_DEPTH_MAX = 2000
 
@@ -68,7 +65,7 @@ def reconcile(
     """
     effects: list[Effect] = []
     ahead = shelf.layered()
-    for ordinal, finding in enumerate(islice(findings, FINDINGS_MAX)):
+    for ordinal, finding in enumerate(findings):
         draft = MemoryDraft(
             id=memory_id(agent, cause, ordinal),
             content=_with_fingerprint(finding, fingerprint),

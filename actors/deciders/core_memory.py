@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from actors.deciders.memory import MemoryDecider, UserFingerprint
+from actors.deciders.settings import DeciderSettings
 from actors.effects import Append, Effect, Keep, Revise
+from actors.extraction.extractor import Extractor
 from events.catalogue import CoreBlockRewritten, MemoryChangeRejected, MemoryChangeRequested
 from events.envelope import Event
 from events.memory import CoreContent, MemoryDraft
@@ -32,8 +34,13 @@ Line: TypeAlias = tuple[str, str, float]
 class CoreMemoryDecider(MemoryDecider):
     """Decides for the core tier."""
 
-    def __init__(self, fingerprint: UserFingerprint) -> None:
-        super().__init__("core", fingerprint)
+    def __init__(
+        self,
+        fingerprint: UserFingerprint,
+        extractor: Extractor | None = None,
+        settings: DeciderSettings | None = None,
+    ) -> None:
+        super().__init__("core", fingerprint, extractor, settings)
 
     def decide(self, event: Event) -> list[Effect]:
         """Return the tier's effects, and the rewriting of blocks that they would overfill."""
@@ -46,7 +53,7 @@ class CoreMemoryDecider(MemoryDecider):
         lines = [line for effect in effects if (line := _new_line(effect)) is not None]
         for block in dict.fromkeys(block for block, _ in lines):
             new = [line for of, line in lines if of == block]
-            kept = fitting(self.shelf(event.user), block, new)
+            kept = fitting(self.shelf(event.user), block, new, self.settings.core_block_chars)
             if kept is not None:
                 effects.append(Append(payload=CoreBlockRewritten(block=block, memory_ids=kept)))
         return effects
@@ -73,21 +80,24 @@ def _new_line(effect: Effect) -> tuple[str, Line] | None:
             return None
 
 
-def fitting(shelf: Shelf, block: str, new: Sequence[Line]) -> tuple[str, ...] | None:
+def fitting(
+    shelf: Shelf, block: str, new: Sequence[Line], chars_max: int = CORE_BLOCK_CHARS_MAX
+) -> tuple[str, ...] | None:
     """Return the ids of the lines to keep in a block, or None while it is within its limit.
 
     Args:
         shelf: the user's core memories.
         block: `persona` or `human`.
         new: lines about to be added, or to take the place of those with their ids.
+        chars_max: what the block may hold.
     """
     changed = {id_ for id_, _, _ in new}
     lines = [_line(memory) for memory in shelf.block(block) if memory.id not in changed]
     lines += new
-    if sum(len(text) + 1 for _, text, _ in lines) <= REWRITE_ABOVE * CORE_BLOCK_CHARS_MAX:
+    if sum(len(text) + 1 for _, text, _ in lines) <= REWRITE_ABOVE * chars_max:
         return None
     latest = {id_: age for age, (id_, _, _) in enumerate(lines)}
-    room = REWRITE_DOWN_TO * CORE_BLOCK_CHARS_MAX
+    room = REWRITE_DOWN_TO * chars_max
     kept = set[str]()
     for id_, text, _ in sorted(lines, key=lambda line: (-line[2], -latest[line[0]])):
         if len(text) + 1 <= room:

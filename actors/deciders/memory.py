@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.deciders.settings import DeciderSettings
 from actors.effects import Append, Effect, Keep, Revise
-from actors.extraction import extract_document, extract_tier
+from actors.extraction.extractor import Extractor, RuleExtractor
 from actors.extraction.finding import Finding, Utterance
 from actors.extraction.language import language_of
 from actors.names import OWNER_OF, Agent
@@ -28,7 +29,6 @@ from events.memory import (
     Provenance,
     Tier,
     VaultContent,
-    tier_of,
 )
 from projections.tiers import Shelf, TierProjection, evolve
 
@@ -43,10 +43,18 @@ class MemoryDecider:
         kind.__name__ for kind in (MessageReceived, DocumentReceived, MemoryChangeRequested)
     )
 
-    def __init__(self, tier: Tier, fingerprint: UserFingerprint) -> None:
+    def __init__(
+        self,
+        tier: Tier,
+        fingerprint: UserFingerprint,
+        extractor: Extractor | None = None,
+        settings: DeciderSettings | None = None,
+    ) -> None:
         self.tier: Tier = tier
         self.agent: Agent = OWNER_OF[tier]
         self.projection = TierProjection(tier)
+        self.settings = settings or DeciderSettings()
+        self._extractor = extractor or RuleExtractor()
         self._fingerprint = fingerprint
         self._ahead: dict[str, Shelf] = {}
 
@@ -83,19 +91,16 @@ class MemoryDecider:
         provenance = Provenance(
             message_ids=(said.message_id,),
             external_ids=(said.external_id,) if said.external_id else (),
+            extractor=self._extractor.name,
         )
-        findings = extract_tier(self.tier, utterance)
+        findings = self._extractor.from_message(self.tier, utterance)
         return self._reconciled(event, said.content, provenance, said.tags, findings)
 
     def _from_document(self, event: Event, document: DocumentReceived) -> list[Effect]:
-        findings = tuple(
-            finding
-            for finding in extract_document(
-                document.title, document.text, document.said_at, document.uri
-            )
-            if tier_of(finding.content) == self.tier
+        findings = self._extractor.from_document(
+            self.tier, document.title, document.text, document.said_at, document.uri
         )
-        provenance = Provenance(document_id=document.document_id)
+        provenance = Provenance(document_id=document.document_id, extractor=self._extractor.name)
         return self._reconciled(event, document.text, provenance, document.tags, findings)
 
     def _reconciled(
@@ -106,14 +111,17 @@ class MemoryDecider:
         tags: tuple[str, ...],
         findings: tuple[Finding, ...],
     ) -> list[Effect]:
-        if not findings:
+        wanted = tuple(
+            finding for finding in findings if finding.importance >= self.settings.importance_min
+        )[: self.settings.findings_max]
+        if not wanted:
             return []
         source = Source(provenance=provenance, language=language_of(text), tags=tags)
         return reconcile(
             self.agent,
             event,
             source,
-            findings,
+            wanted,
             self.shelf(event.user),
             fingerprint=lambda secret: self._fingerprint(event.user, secret),
         )

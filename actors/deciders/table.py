@@ -9,16 +9,25 @@ from actors.names import OWNER_OF, Agent
 
 if TYPE_CHECKING:
     from actors.deciders.memory import UserFingerprint
+    from actors.deciders.settings import DeciderSettings
+    from actors.extraction.extractor import Extractor
 
 _TIER_OF = {agent: tier for tier, agent in OWNER_OF.items()}
 
 
-def decider_of(agent: Agent, fingerprint: UserFingerprint) -> Decider:
+def decider_of(
+    agent: Agent,
+    fingerprint: UserFingerprint,
+    extractor: Extractor | None = None,
+    settings: DeciderSettings | None = None,
+) -> Decider:
     """Return a new decider, with an empty projection, for `agent`.
 
     Args:
         agent: one of the nine.
         fingerprint: keyed hash of a user's secret, so that the vault knows it unopened.
+        extractor: what the memory agents draw findings with; None: the rules.
+        settings: bounds of the memory agents' decisions; None: the usual ones.
     """
     # Imported where they are needed: an agent's process loads its own tools, not those of all nine.
     match agent:
@@ -37,8 +46,8 @@ def decider_of(agent: Agent, fingerprint: UserFingerprint) -> Decider:
         case "core_memory":
             from actors.deciders.core_memory import CoreMemoryDecider
 
-            return CoreMemoryDecider(fingerprint)
+            return CoreMemoryDecider(fingerprint, extractor, settings)
         case _:
             from actors.deciders.memory import MemoryDecider
 
-            return MemoryDecider(_TIER_OF[agent], fingerprint)
+            return MemoryDecider(_TIER_OF[agent], fingerprint, extractor, settings)

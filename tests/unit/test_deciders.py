@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from actors.deciders.core_memory import CORE_LINE_CHARS_MAX, CoreMemoryDecider
 from actors.deciders.memory import MemoryDecider
+from actors.deciders.settings import DeciderSettings
 from actors.effects import Append, Effect, Keep, Revise
+from actors.extraction.finding import Finding, Utterance
 from events.catalogue import (
     CoreBlockRewritten,
     MemoryChangeRejected,
     MemoryChangeRequested,
     MemoryForgotten,
 )
-from events.memory import CoreContent, SemanticContent, VaultContent
+from events.memory import CoreContent, SemanticContent, Tier, VaultContent
 from projections.tiers import CORE_BLOCK_CHARS_MAX
 from tests.unit.builders import event_of, recorded, said
 
@@ -144,3 +148,49 @@ def test_two_speakers_of_one_talk_have_two_homes() -> None:
     held = [str(memory.content) for memory in core.projection.shelf("usr_ann").active()]
     assert len(held) == 2
     assert not any("Lisbon" in text for text in held)
+
+
+class Flood:
+    """Finds as many facts as it is asked to, less and less important."""
+
+    name = "flood"
+
+    def __init__(self, count: int) -> None:
+        self._found = tuple(
+            Finding(content=SemanticContent(name=f"n{n}", summary="s"), importance=1 - n / count)
+            for n in range(count)
+        )
+
+    def from_message(self, tier: Tier, utterance: Utterance) -> tuple[Finding, ...]:
+        return self._found
+
+    def from_document(
+        self, tier: Tier, title: str, text: str, said_at: datetime, uri: str
+    ) -> tuple[Finding, ...]:
+        return self._found
+
+
+def test_a_flood_of_findings_is_cut_off() -> None:
+    """One cause gives a bounded number of memories, and the extractor's name is on each."""
+    settings = DeciderSettings(findings_max=7)
+    effects = MemoryDecider("semantic", fingerprint, Flood(999), settings).decide(
+        event_of(said("whatever"))
+    )
+    assert len(effects) == 7
+    assert {e.draft.provenance.extractor for e in effects if isinstance(e, Keep)} == {"flood"}
+
+
+def test_what_is_less_important_than_wanted_is_not_kept() -> None:
+    """The least importance of a finding is a setting of the decider."""
+    settings = DeciderSettings(importance_min=0.5)
+    effects = MemoryDecider("semantic", fingerprint, Flood(10), settings).decide(
+        event_of(said("whatever"))
+    )
+    assert [e.draft.importance for e in effects if isinstance(e, Keep)] == [
+        1,
+        0.9,
+        0.8,
+        0.7,
+        0.6,
+        0.5,
+    ]

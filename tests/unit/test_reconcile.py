@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.effects import Append, Keep
 from actors.extraction.finding import Finding
-from actors.reconcile import FINDINGS_MAX, Source, reconcile
+from actors.reconcile import Source, reconcile
 from events.catalogue import MemorySuperseded
 from events.memory import CoreContent, Provenance, SemanticContent, VaultContent
 from projections.tiers import Shelf, evolve
@@ -88,9 +88,3 @@ def test_a_secret_is_ignored_when_its_fingerprint_is_known() -> None:
     ]
     assert results[0] == []
     assert [type(effect) for effect in results[1]] == [Keep, Append]
-
-
-def test_a_flood_of_findings_is_cut_off() -> None:
-    """One cause gives a bounded number of memories."""
-    flood = [Finding(content=SemanticContent(name=f"n{n}", summary="s")) for n in range(999)]
-    assert len(decided(Shelf(), *flood)) == FINDINGS_MAX

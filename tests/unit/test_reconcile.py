@@ -6,7 +6,7 @@ from actors.effects import Append, Keep
 from actors.extraction.finding import Finding
 from actors.reconcile import Source, reconcile
 from events.catalogue import MemorySuperseded
-from events.memory import CoreContent, Provenance, SemanticContent, VaultContent
+from events.memory import CoreContent, Provenance, VaultContent
 from projections.tiers import Shelf, evolve
 from tests.unit.builders import event_of, recorded, said
 

@@ -13,7 +13,7 @@ position. An older version is upcast as a plain dictionary, step by step, before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -21,9 +21,9 @@ import msgspec
 
 from events.catalogue import CATALOGUE, Payload, PayloadType
 from events.envelope import NOBODY, Envelope, Event, NewEvent
-from events.errors import CorruptLog
+from events.errors import CorruptLog, KeyDestroyed
 from events.log import NewRecord, Record
-from events.sealing import KeyRing, SealBroken
+from events.sealing import KeyRing, Opener, SealBroken
 
 FORMAT_VERSION = 1
 
@@ -33,7 +33,7 @@ Upcaster: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
-class _Body(msgspec.Struct, frozen=True, array_like=True):
+class _Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
     format_version: int
     envelope: bytes
     guard: bytes
@@ -108,12 +108,31 @@ class Codec:
             CorruptLog: the bytes are not what was written, or are from a newer program.
             KeyDestroyed: the user was erased.
         """
+        return self._decode(record, self.keys.opener())
+
+    def decode_each(self, records: Iterable[Record]) -> Iterator[Event]:
+        """Yield the events of `records` in their order; those of erased users are left out.
+
+        Keys are looked up once for all: meant for the records of a moment, not for a whole log.
+
+        Raises:
+            CorruptLog: as `decode`.
+        """
+        opener = self.keys.opener()
+        for record in records:
+            try:
+                event = self._decode(record, opener)
+            except KeyDestroyed:
+                continue  # for every reader it is as if it had never been said
+            yield event
+
+    def _decode(self, record: Record, opener: Opener) -> Event:
         try:
             body = _body_decoder.decode(record.body)
             if body.format_version != FORMAT_VERSION:
                 raise _corrupt(record, f"body format {body.format_version} is not known here")
             # Nothing inside is decoded, let alone believed, before it is known to be authentic.
-            payload_bytes = self._authentic(record, body)
+            payload_bytes = self._authentic(record, body, opener)
             envelope = _envelope_decoder.decode(body.envelope)
             if envelope.type != record.kind or envelope.user != record.user:
                 raise _corrupt(record, "the envelope belongs under another subject")
@@ -142,10 +161,10 @@ class Codec:
             raise _corrupt(record, "the envelope belongs under another subject")
         return envelope
 
-    def _authentic(self, record: Record, body: _Body) -> bytes:
+    def _authentic(self, record: Record, body: _Body, opener: Opener) -> bytes:
         """Return the payload in clear; a body without a guard is a sealed one."""
         if not body.guard:
-            return self.keys.open(record.user, body.payload, body.envelope)
+            return opener.open(record.user, body.payload, body.envelope)
         if self.keys.checksum(body.envelope, body.payload) != body.guard:
             raise SealBroken("the checksum does not fit envelope and payload")
         return body.payload
@@ -199,5 +218,6 @@ def decode_payload(
 def _corrupt(record: Record, what: str) -> CorruptLog:
     return CorruptLog(
         f"position {record.position} ({record.kind} of {record.user}): {what}; "
-        "nothing may be served from this log until it is restored"
+        "nothing may be served from this log until it is restored",
+        record.position,
     )

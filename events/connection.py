@@ -127,8 +127,27 @@ async def _close(client: Client) -> None:
         _log.warning("connection_closed_unflushed", error=repr(error))
 
 
+class _QuickClient(Client):
+    """The client, reading headers more quickly: they were a quarter of the work of reading a log.
+
+    Every record brings some along (its id, its batch), and the client asks each character of their
+    names by itself whether it is a blank.
+    """
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        """Return what the client's own method returns."""
+        headers: dict[str, str] = {}
+        for line in raw.split(b"\r\n"):
+            name, colon, value = line.partition(b":")
+            name = name.strip()
+            if colon and name.isascii() and len((key := name.decode()).split()) <= 1:
+                headers[key] = value.strip().decode("utf-8", "replace")
+        return headers
+
+
 async def _open(settings: LogSettings) -> JetStreamApi:
-    client = Client()
+    client = _QuickClient()
     api = JetStreamApi(client, settings.request_deadline_s)
 
     async def closed() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOBODY = "system"
 
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
+class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Who, what, when and why of one event; written in this order, new fields go at the end.
 
     `causation_id` is the event that this one is a reaction to, `correlation_id` the event that
@@ -51,7 +51,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
     producer: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A fact in the log: its envelope, its decoded payload and its position in the shard."""
 
     envelope: Envelope

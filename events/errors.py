@@ -75,10 +75,18 @@ class DeadlineExceeded(Unavailable):
 
 
 class CorruptLog(MirixError):
-    """The log has lost or altered something; nothing may be served from it. For the operator."""
+    """The log has lost or altered something; nothing may be served from it. For the operator.
+
+    A second argument names the first bad position, where it is known.
+    """
 
     status = 500
     title = "Corrupt log"
+
+    @property
+    def position(self) -> int:
+        """The first position that is missing or altered; 0 when it is not known."""
+        return int(self.args[1]) if len(self.args) > 1 else 0
 
 
 class KeyDestroyed(MirixError):

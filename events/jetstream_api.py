@@ -61,6 +61,7 @@ class StreamState(msgspec.Struct, frozen=True):
     messages: int
     first_seq: int
     last_seq: int
+    deleted: list[int] = []
 
 
 class _StreamInfo(msgspec.Struct, frozen=True):
@@ -169,9 +170,17 @@ class JetStreamApi:
         if state.last_seq and (state.first_seq != 1 or state.messages != state.last_seq):
             raise CorruptLog(
                 f"stream {stream} ends at {state.last_seq} and begins at {state.first_seq}, but "
-                f"holds {state.messages} messages; records are lost: restore it from a backup"
+                f"holds {state.messages} messages; records are lost: restore it from a backup",
+                await self._first_missing(stream),
             )
         return state
+
+    async def _first_missing(self, stream: str) -> int:
+        """Return the first position that a stream with holes does not have; 0: not known."""
+        state = (await self._stream_info(stream, deleted_details=True)).state
+        if state is None:
+            return 0
+        return 1 if state.first_seq != 1 else min(state.deleted, default=0)
 
     async def create_consumer(self, stream: str, config: dict[str, Any]) -> ConsumerInfo:
         """Create an ephemeral consumer and return what the server says about it."""
@@ -183,12 +192,16 @@ class JetStreamApi:
 
     async def has_message(self, stream: str, subject: str, from_seq: int) -> bool:
         """Return whether a message under `subject` (wildcards allowed) is not before `from_seq`."""
-        body = msgspec.json.encode({"seq": from_seq, "next_by_subj": subject})
-        reply = await self.request(f"$JS.API.DIRECT.GET.{stream}", body)
+        wanted = {"seq": from_seq, "next_by_subj": subject}
+        return await self.direct_get(stream, wanted) is not None
+
+    async def direct_get(self, stream: str, wanted: dict[str, Any]) -> Msg | None:
+        """Return one message of a stream, or None when there is none such."""
+        reply = await self.request(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(wanted))
         status = (reply.headers or {}).get("Status", "")
         if status not in ("", "404"):
-            raise Unavailable(f"{subject} cannot be read now: {status}; retry")
-        return status == ""
+            raise Unavailable(f"{wanted} of {stream} cannot be read now: {status}; retry")
+        return reply if status == "" else None
 
     async def ensure_stream(self, stream: str, subjects: str, replicas: int) -> None:
         """Create the stream, or check that the one that is there keeps what it acknowledged.
@@ -219,8 +232,11 @@ class JetStreamApi:
                 "give this system a server of its own"
             )
 
-    async def _stream_info(self, stream: str) -> _StreamInfo:
-        return _info_decoder.decode((await self.request(f"$JS.API.STREAM.INFO.{stream}")).data)
+    async def _stream_info(self, stream: str, *, deleted_details: bool = False) -> _StreamInfo:
+        wanted = msgspec.json.encode({"deleted_details": True}) if deleted_details else b""
+        return _info_decoder.decode(
+            (await self.request(f"$JS.API.STREAM.INFO.{stream}", wanted)).data
+        )
 
 
 def stream_config(stream: str, subjects: str, replicas: int) -> dict[str, Any]:

@@ -86,7 +86,8 @@ class PullReader:
         if state.last_seq < self._after:
             raise CorruptLog(
                 f"stream {self._stream} ends at {state.last_seq}, but {self._after} was read "
-                "before; it lost records: restore it from a backup"
+                "before; it lost records: restore it from a backup",
+                state.last_seq + 1,
             )
         client = self._api.client
         self._inbox = client.new_inbox()
@@ -121,9 +122,11 @@ class PullReader:
                 raise ReaderLost(f"reader of {self._stream} lost: {self._lost}")
             await self._ask()
             await self._wait()
-        if len(self._buffer) <= _WINDOW_MESSAGES // 2:
-            await self._ask()
         taken = [self._buffer.popleft() for _ in range(min(batch_max, len(self._buffer)))]
+        if not self._wanted and len(self._buffer) <= _WINDOW_MESSAGES // 2:
+            # So the server fills the next window while this one is worked through.
+            await self._ask()
+            await asyncio.sleep(0)  # for the client to send it
         return Taken(records=[record for record, _ in taken], left=taken[-1][1])
 
     async def close(self) -> None:
@@ -265,7 +268,8 @@ def check_order(stream: str, records: Sequence[Record], *, after: int, has_all: 
         if position != after + 1 and (has_all or position <= after):
             raise CorruptLog(
                 f"stream {stream} goes from position {after} to {position}; records are lost: "
-                "restore it from a backup"
+                "restore it from a backup",
+                after + 1,
             )
         after = position
     return after

@@ -7,7 +7,7 @@ module sees events; what is below sees bytes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Protocol
 
@@ -16,8 +16,11 @@ import msgspec
 from events.clock import Clock, system_clock
 from events.codec import Codec
 from events.envelope import NOBODY, Envelope, Event, NewEvent
-from events.errors import KeyDestroyed
 from events.log import EventLog, Expected, Record, RecordReader
+
+#: Bounds on what is held between reading and decoding.
+CHUNK_RECORDS_MAX = 256
+CHUNK_BYTES_MAX = 4 * 1024 * 1024
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,14 @@ class EventReader(Protocol):
 
     async def last_position(self) -> int:
         """Return the position of the last event (0 when there is none)."""
+        ...
+
+    async def at(self, positions: Sequence[int]) -> list[Event]:
+        """Return the events at these positions, in the order given, less those of erased users.
+
+        Raises:
+            CorruptLog: the log holds no such position.
+        """
         ...
 
     def read(
@@ -85,6 +96,14 @@ class JournalReader:
         record = await self._records.last_of(kind, user)
         return None if record is None else self._codec.decode(record)
 
+    async def at(self, positions: Sequence[int]) -> list[Event]:
+        """Return the events at these positions, in the order given, less those of erased users.
+
+        Raises:
+            CorruptLog: the log holds no such position, or altered what is there.
+        """
+        return list(self._opened(await self._records.at(positions)))
+
     async def read(
         self,
         after: int = 0,
@@ -99,12 +118,49 @@ class JournalReader:
         Raises:
             CorruptLog: the log lost or altered something.
         """
+        async with aclosing(self._chunks(after, until, kinds, user)) as chunks:
+            async for chunk in chunks:
+                for event in self._opened(chunk):
+                    yield event
+
+    async def batches(
+        self, after: int = 0, until: int | None = None, kinds: frozenset[str] | None = None
+    ) -> AsyncGenerator[Batch, None]:
+        """Yield the events that `read` yields, many at a time: for those who fold a whole log.
+
+        The last batch goes through the end of what was asked for.
+
+        Raises:
+            CorruptLog: the log lost or altered something.
+        """
+        end = await self.last_position() if until is None else until
+        through = after
+        async with aclosing(self._chunks(after, end, kinds, "*")) as chunks:
+            async for chunk in chunks:
+                through = chunk[-1].position
+                yield Batch(events=tuple(self._opened(chunk)), through=through)
+        if through < end:
+            yield Batch(events=(), through=end)
+
+    async def _chunks(
+        self, after: int, until: int | None, kinds: frozenset[str] | None, user: str
+    ) -> AsyncGenerator[list[Record], None]:
+        """Yield the records that are wanted in lists of bounded length and size."""
         kind = next(iter(kinds)) if kinds is not None and len(kinds) == 1 else "*"
+        chunk: list[Record] = []
+        size = 0
         records = self._records.read(after=after, until=until, kind=kind, user=user)
         async with aclosing(records):
             async for record in records:
-                for event in self._wanted((record,), kinds):
-                    yield event
+                if kinds is not None and record.kind not in kinds:
+                    continue
+                chunk.append(record)
+                size += len(record.body)
+                if len(chunk) >= CHUNK_RECORDS_MAX or size >= CHUNK_BYTES_MAX:
+                    yield chunk
+                    chunk, size = [], 0
+        if chunk:
+            yield chunk
 
     async def envelopes(
         self, after: int = 0, until: int | None = None
@@ -118,19 +174,16 @@ class JournalReader:
             async for record in records:
                 yield record.position, self._codec.envelope(record)
 
-    def _wanted(self, records: Iterable[Record], kinds: frozenset[str] | None) -> Iterable[Event]:
-        for record in records:
-            if kinds is not None and record.kind not in kinds:
-                continue
-            try:
-                event = self._codec.decode(record)
-            except KeyDestroyed:
-                continue  # erased: for every reader it is as if it had never been said
-            if event.envelope.sealed or not self._is_erased(event.user):
+    def _opened(self, records: Sequence[Record]) -> Iterator[Event]:
+        """Decode records one after another; those of erased users are left out."""
+        # Looked up once for all of them: a key ring asks its store about users without a key.
+        erased: dict[str, bool] = {NOBODY: False}
+        for event in self._codec.decode_each(records):
+            user = event.user
+            if not event.envelope.sealed and user not in erased:
+                erased[user] = self._codec.keys.is_erased(user)
+            if event.envelope.sealed or not erased[user]:
                 yield event
-
-    def _is_erased(self, user: str) -> bool:
-        return user != NOBODY and self._codec.keys.is_erased(user)
 
 
 class Journal(JournalReader):
@@ -185,5 +238,6 @@ class Journal(JournalReader):
         batches = self._log.follow(after=after)
         async with aclosing(batches):
             async for records in batches:
-                events = tuple(self._wanted(records, kinds))
+                wanted = [one for one in records if kinds is None or one.kind in kinds]
+                events = tuple(self._opened(wanted))
                 yield Batch(events=events, through=records[-1].position)

@@ -35,7 +35,7 @@ class NewRecord(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bytes in the log, with their position."""
 
     position: int
@@ -63,6 +63,14 @@ class RecordReader(Protocol):
 
     async def last_of(self, kind: str, user: str) -> Record | None:
         """Return the last record under (kind, user), or None."""
+        ...
+
+    async def at(self, positions: Sequence[int]) -> list[Record]:
+        """Return the records at these positions, in the order given; for a few, wherever they lie.
+
+        Raises:
+            CorruptLog: the log holds no such position, although somebody knows of it.
+        """
         ...
 
     def read(

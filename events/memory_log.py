@@ -45,6 +45,14 @@ class MemoryLog:
         position = self._last_of.get((token(kind), token(user)))
         return None if position is None else self._records[position - 1]
 
+    async def at(self, positions: Sequence[int]) -> list[Record]:
+        """Return the records at these positions, as the port says."""
+        self._check_open()
+        for position in positions:
+            if not 0 < position <= len(self._records):
+                raise _ends_early(self.shard, len(self._records), position)
+        return [self._records[position - 1] for position in positions]
+
     async def read(
         self, *, after: int = 0, until: int | None = None, kind: str = "*", user: str = "*"
     ) -> AsyncGenerator[Record, None]:
@@ -121,5 +129,6 @@ def _fits(record: Record, kind: str, user: str) -> bool:
 def _ends_early(shard: int, end: int, wanted: int) -> CorruptLog:
     return CorruptLog(
         f"the log of shard {shard} ends at position {end}, but position {wanted} was already "
-        "there; it lost records: restore it before anything is served"
+        "there; it lost records: restore it before anything is served",
+        end + 1,
     )

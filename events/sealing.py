@@ -45,6 +45,30 @@ class _UserKeys(msgspec.Struct, frozen=True, kw_only=True):
     fetched_at_s: float
 
 
+class Opener:
+    """Opens the payloads of a batch; made for each batch anew, so that erasures are noticed."""
+
+    def __init__(self, find: Callable[[str], _UserKeys]) -> None:
+        self._find = find
+        self._keys: dict[str, AESGCM | None] = {}
+
+    def open(self, user: str, sealed: bytes, associated: bytes) -> bytes:
+        """Return what `KeyRing.seal` was given; raises what `KeyRing.open` raises."""
+        try:
+            key = self._keys[user]
+        except KeyError:
+            key = self._keys[user] = self._look_up(user)
+        if key is None:
+            raise KeyDestroyed(f"the data key of user {user} was destroyed; what it sealed is gone")
+        return _decrypt(key, sealed, associated)
+
+    def _look_up(self, user: str) -> AESGCM | None:
+        try:
+            return self._find(user).payloads
+        except KeyDestroyed:
+            return None
+
+
 class KeyRing:
     """The keys in use: a bounded cache over a `KeyStore`, safe to share between threads.
 
@@ -84,6 +108,10 @@ class KeyRing:
             SealBroken: a bit differs in the bytes or in `associated`, or the key is another one.
         """
         return _decrypt(self._find(user).payloads, sealed, associated)
+
+    def opener(self) -> Opener:
+        """Return what opens many payloads at once, with one look at each user's key."""
+        return Opener(self._find)
 
     def seal_secret(self, user: str, memory_id: str, secret: str) -> bytes:
         """Return a vault secret sealed for the memory `memory_id`, and for no other.

@@ -190,6 +190,32 @@ async def test_last_of_returns_the_last_under_kind_and_user(
     assert await event_log.last_of("Said", "usr_b") is None
 
 
+async def test_at_returns_the_records_at_positions_in_the_order_given(
+    event_log: EventLog, make_record: MakeRecord
+) -> None:
+    """Positions need not be neighbours, nor in order, nor of one kind or user."""
+    await event_log.append(
+        [make_record(f"r{i}", user=f"usr_{i % 3}", kind="Said") for i in range(1, 301)]
+    )
+    await event_log.append([make_record("last", kind="Done")])
+    wanted = [301, 7, 200, 7, *range(100, 0, -1)]
+    found = await event_log.at(wanted)
+    assert [record.position for record in found] == wanted
+    assert found[0] == Record(position=301, kind="Done", user="usr_a", body=b"body of last")
+    assert found[1] == Record(position=7, kind="Said", user="usr_1", body=b"body of r7")
+    assert await event_log.at([]) == []
+
+
+@pytest.mark.parametrize("position", [0, 3])
+async def test_at_fails_closed_when_the_log_does_not_hold_a_position(
+    event_log: EventLog, make_record: MakeRecord, position: int
+) -> None:
+    """Somebody knows of the position: a log that does not have it lost records."""
+    await event_log.append([make_record("a"), make_record("b")])
+    with pytest.raises(CorruptLog):
+        await event_log.at([1, position])
+
+
 async def test_read_yields_what_the_filters_and_bounds_leave(
     event_log: EventLog, make_record: MakeRecord
 ) -> None:

@@ -19,6 +19,11 @@ faiss: Any = untyped_faiss
 faiss.omp_set_num_threads(1)
 
 Vectors = npt.NDArray[np.float32]
+#: Vectors as they are kept: two bytes a number, little endian, whatever the machine.
+Halves = npt.NDArray[np.float16]
+HALF = np.dtype("<f2")
+#: Vectors that wait to be taken out.
+_GONE_MAX = 1000
 
 
 class VectorIndex:
@@ -26,11 +31,14 @@ class VectorIndex:
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
-        flat = faiss.IndexScalarQuantizer(
+        # Its codes are the half-precision numbers themselves.
+        self._flat = faiss.IndexScalarQuantizer(
             dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
-        self._index = faiss.IndexIDMap2(flat)
+        self._index = faiss.IndexIDMap2(self._flat)
         self._rows: set[int] = set()
+        # Taking one out moves all that are behind it: many go at once, before the next search.
+        self._gone: set[int] = set()
         # A double holds the sum of millions of half-precision numbers exactly, in any order.
         self._sum = np.zeros(dimension, np.float64)
 
@@ -43,9 +51,15 @@ class VectorIndex:
     def put(self, row: int, vector: Vectors) -> None:
         """Set the vector of a row, float32 [dimension], in place of any it had."""
         self.remove([row])
-        self._index.add_with_ids(vector[np.newaxis, :], np.array([row], np.int64))
-        self._rows.add(row)
-        self._sum += self.get(row)
+        self.put_many(np.array([row], np.int64), vector.astype(HALF)[np.newaxis, :])
+
+    def put_many(self, rows: npt.NDArray[np.int64], halves: Halves) -> None:
+        """Set the vectors of rows that have none, float16 [rows, dimension]."""
+        if not self._gone.isdisjoint(rows.tolist()):
+            self._sweep()
+        self._index.add_sa_codes(np.ascontiguousarray(halves, HALF).view(np.uint8), rows)
+        self._rows.update(rows.tolist())
+        self._sum += halves.sum(axis=0, dtype=np.float64)
 
     def remove(self, rows: list[int]) -> None:
         """Take the vectors of these rows out; rows without one are passed over."""
@@ -53,13 +67,25 @@ class VectorIndex:
         if present:
             for row in present:
                 self._sum -= self.get(row)
-            self._index.remove_ids(np.array(present, np.int64))
             self._rows.difference_update(present)
+            self._gone.update(present)
+            if len(self._gone) > _GONE_MAX:
+                self._sweep()
 
     def get(self, row: int) -> Vectors:
         """Return the vector of a row, float32 [dimension], as half precision holds it."""
         vector: Vectors = self._index.reconstruct(row)
         return vector
+
+    def halves(self, rows: npt.NDArray[np.int64]) -> Halves:
+        """Return the vectors of these rows, each of which has one, float16 [rows, dimension]."""
+        kept = faiss.vector_to_array(self._index.id_map)
+        places = np.zeros(kept.max(initial=-1) + 1, np.int64)
+        places[kept] = np.arange(len(kept))
+        # A view: the codes of a large index are most of what it takes.
+        codes = faiss.rev_swig_ptr(self._flat.codes.data(), self._flat.codes.size()).view(HALF)
+        halves: Halves = codes.reshape(len(kept), self.dimension)[places[rows]]
+        return halves
 
     def average_cosine(self, vector: Vectors) -> float:
         """Return the mean cosine of `vector`, float32 [dimension], with all vectors here."""
@@ -78,6 +104,7 @@ class VectorIndex:
         limit = min(limit, len(self._rows))
         if not limit:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        self._sweep()
         parameters = None
         if allowed is not None:
             # The bitmap must outlive the call: FAISS keeps only a pointer to it.
@@ -86,3 +113,9 @@ class VectorIndex:
         cosines, rows = self._index.search(vector[np.newaxis, :], limit, params=parameters)
         found = rows[0] >= 0
         return rows[0][found], cosines[0][found]
+
+    def _sweep(self) -> None:
+        """Take out of the index what is gone."""
+        if self._gone:
+            self._index.remove_ids(np.array(sorted(self._gone), np.int64))
+            self._gone = set()

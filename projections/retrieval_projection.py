@@ -27,10 +27,14 @@ from projections.retrieval.passage import CONVERSATION, Passage, Vector
 
 
 class RetrievalProjection:
-    """The index of the search agent as a view of the log; `index` answers the searches."""
+    """The index of the search agent as a view of the log; `index` answers the searches.
+
+    Version 3 keeps the terms of each passage in the state. They are part of its hash: when texts
+    are cut into other terms than before, the version has to be raised.
+    """
 
     name = "retrieval"
-    version = 2
+    version = 3
     kinds = frozenset(
         kind.__name__
         for kind in (

@@ -44,7 +44,7 @@ class Columns:
     def __init__(self) -> None:
         self.size = 0
         self._arrays: dict[str, npt.NDArray[Any]] = {
-            name: np.full(16, empty, kind) for name, (kind, empty) in _KINDS.items()
+            name: np.full(0, empty, kind) for name, (kind, empty) in _KINDS.items()
         }
 
     def append(self, **values: Any) -> int:
@@ -52,12 +52,21 @@ class Columns:
         row = self.size
         if row == len(self._arrays["live"]):
             for name, (kind, empty) in _KINDS.items():
-                more = np.full(row, empty, kind)
+                more = np.full(max(row, 16), empty, kind)
                 self._arrays[name] = np.concatenate([self._arrays[name], more])
         self.size += 1
         for name, value in values.items():
             self._arrays[name][row] = value
         return row
+
+    def extend(self, count: int, **values: npt.ArrayLike) -> None:
+        """Add `count` rows with these values, one for all or one a row, the others empty."""
+        start, self.size = self.size, self.size + count
+        for name, (kind, empty) in _KINDS.items():
+            more = np.full(count, empty, kind)
+            if name in values:
+                more[:] = values[name]
+            self._arrays[name] = np.concatenate([self._arrays[name][:start], more])
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         """Return a column over the rows in use; writing to it writes to the column."""

@@ -6,18 +6,16 @@ and never sees a passage of another person, because a search opens one shelf.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
 
 from projections.retrieval.columns import NONE
 from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector
 from projections.retrieval.question import read_question
 from projections.retrieval.ranking import HAND_SET, Weights
 from projections.retrieval.search import search_shelf
-from projections.retrieval.shelf import Shelf, StoredPassage
+from projections.retrieval.shelf import Shelf, StoredShelf
 
 #: A shelf is filled afresh when more rows than this, and than the living ones, are dead.
 _DEAD_MAX = 1024
@@ -35,12 +33,12 @@ class RetrievalIndex:
 
     def add(self, passage: Passage) -> None:
         """Add a passage, or put it in the place of the one with its id and ordinal."""
-        self._shelves.setdefault(passage.user, Shelf()).add(passage)
+        self._shelf(passage.user).add(passage)
         self._tidy(passage.user)
 
     def amend(self, passage: Passage) -> None:
         """Put a passage that means the same in the place of the old one; its vector stays."""
-        self._shelves.setdefault(passage.user, Shelf()).amend(passage)
+        self._shelf(passage.user).amend(passage)
         self._tidy(passage.user)
 
     def revise(self, passages: tuple[Passage, ...]) -> None:
@@ -81,6 +79,12 @@ class RetrievalIndex:
         rows = (row for _, row in sorted(shelf.rows.get(id, {}).items()))
         return tuple(passage for row in rows if (passage := shelf.passages[row]) is not None)
 
+    def passages(self, user: str) -> tuple[Passage, ...]:
+        """Return all passages of a person, in order of log position."""
+        shelf = self._shelves.get(user)
+        found = () if shelf is None else (one for one in shelf.passages if one is not None)
+        return tuple(sorted(found, key=lambda one: (one.position, one.id, one.ordinal)))
+
     def size(self, user: str) -> int:
         """Return how many passages a person has."""
         return len(self._shelves.get(user, ()))
@@ -106,18 +110,18 @@ class RetrievalIndex:
 
     def snapshot(self) -> dict[str, bytes]:
         """Return each person's passages and vectors as msgpack, in canonical order."""
-        return {user: _encoder.encode(shelf.contents()) for user, shelf in self._shelves.items()}
+        return {user: _encoder.encode(shelf.stored()) for user, shelf in self._shelves.items()}
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace everything by what a snapshot holds."""
-        self._shelves = {user: _filled(_decoder.decode(data)) for user, data in parts.items()}
+        self._shelves = {user: Shelf.filled(_decoder.decode(data)) for user, data in parts.items()}
 
-    def state_hash(self) -> str:
-        """Return SHA-256 (hex) over all ids, texts, metadata and vectors, at little cost."""
-        whole = hashlib.sha256()
-        for user in sorted(self._shelves):
-            whole.update(hashlib.sha256(user.encode()).digest() + self._shelves[user].digest())
-        return whole.hexdigest()
+    def _shelf(self, user: str) -> Shelf:
+        """Return the person's shelf, a new one for somebody who has none."""
+        shelf = self._shelves.get(user)
+        if shelf is None:
+            shelf = self._shelves[user] = Shelf()
+        return shelf
 
     def _tidy(self, user: str) -> None:
         """Drop an empty shelf, and fill one afresh that is mostly made of what was removed."""
@@ -125,21 +129,11 @@ class RetrievalIndex:
         if not len(shelf):
             del self._shelves[user]
         elif shelf.dead > max(_DEAD_MAX, len(shelf)):
-            self._shelves[user] = _filled(shelf.contents())
-
-
-def _filled(stored: list[StoredPassage]) -> Shelf:
-    shelf = Shelf()
-    for one in stored:
-        shelf.add(one.passage)
-        if one.vector:
-            vector = np.frombuffer(one.vector, "<f2").astype(np.float32)
-            shelf.set_vector(one.passage.id, one.passage.ordinal, vector)
-    return shelf
+            self._shelves[user] = Shelf.filled(shelf.stored())
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[StoredPassage])
+_decoder = msgspec.msgpack.Decoder(StoredShelf)
 
 
 def _follow(shelf: Shelf, direction: str, row: int, reach: int) -> list[int]:

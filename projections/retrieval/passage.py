@@ -24,7 +24,8 @@ CONVERSATION: SearchTier = "conversation"
 _MASKED_RUN = re.compile("•+")
 
 
-class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+# Nothing in a passage refers to anything that could refer to it: no matter for the collector.
+class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A text that can be found: a message, or one chunk of a memory.
 
     `id` is the message's or memory's, `ordinal` counts a memory's chunks from 0. `position` is the
@@ -53,14 +54,18 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_id: str = ""
 
     def without(self, spans: tuple[tuple[int, int], ...]) -> Passage:
-        """Return the passage with these character ranges blotted out, one `•` a character.
+        """Return the passage with these character ranges blotted out."""
+        return msgspec.structs.replace(self, text=blotted(self.text, spans))
 
-        The length stays, so that ranges found in the original text fit it later as well.
-        """
-        text = self.text
-        for start, end in spans:
-            text = text[:start] + "•" * (min(end, len(text)) - start) + text[end:]
-        return msgspec.structs.replace(self, text=text)
+
+def blotted(text: str, spans: tuple[tuple[int, int], ...]) -> str:
+    """Return a text with these character ranges blotted out, one `•` a character.
+
+    The length stays, so that ranges found in the original text fit it later as well.
+    """
+    for start, end in spans:
+        text = text[:start] + "•" * (min(end, len(text)) - start) + text[end:]
+    return text
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,9 +7,7 @@ weights of words on a large one excepted, see `word_index_tantivy`).
 
 from __future__ import annotations
 
-import hashlib
-from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import msgspec
@@ -19,19 +17,24 @@ from projections.faiss_index import VectorIndex
 from projections.retrieval.columns import NONE, Columns, Floats
 from projections.retrieval.passage import CONVERSATION, Passage, Vector
 from projections.retrieval.question import day_number, is_question, speaks_of_time
+from projections.retrieval.sessions import Sessions
 from projections.retrieval.word_index_tantivy import WAITING_MAX, WordIndex
 from projections.retrieval.words_tantivy import terms
 
-SessionKey = tuple[str, int]
-_HASH_BYTES = 32
-_HASH_MODULUS = 1 << (8 * _HASH_BYTES)
 
+class StoredShelf(msgspec.Struct, frozen=True, array_like=True):
+    """A shelf as a snapshot keeps it: lists and arrays with one entry a passage, in log order.
 
-class StoredPassage(msgspec.Struct, frozen=True, array_like=True):
-    """A passage as a snapshot keeps it; `vector` is float16, little endian, empty without one."""
+    What is slow to find in a text is kept beside it: `terms` has its terms with spaces between,
+    `timely` and `embedded` a byte each, 1 when it speaks of time and when it has a vector.
+    `vectors` are float16, little endian, [those embedded, dimension].
+    """
 
-    passage: Passage
-    vector: bytes
+    passages: list[Passage]
+    terms: list[str]
+    timely: bytes
+    embedded: bytes
+    vectors: memoryview
 
 
 class Shelf:
@@ -40,9 +43,9 @@ class Shelf:
     def __init__(self) -> None:
         self.columns = Columns()
         self.passages: list[Passage | None] = []
+        #: The terms of each row with spaces between, in the order of its text.
+        self.terms: list[str] = []
         self.rows: dict[str, dict[int, int]] = {}
-        self._words = WordIndex(self._terms_of)
-        self._last_cut: tuple[int, list[str]] = (NONE, [])
         self.vectors: VectorIndex | None = None
         self.speakers: dict[str, int] = {}
         self.tiers: dict[str, int] = {}
@@ -50,9 +53,15 @@ class Shelf:
         self.drawn: dict[str, set[int]] = {}
         self.replaced: dict[str, set[int]] = {}
         self.dead = 0
-        self._sessions: dict[SessionKey, int] = {}
-        self._chains: dict[int, list[tuple[int, str, int]]] = {}
-        self._digest = 0
+        self._words = WordIndex(self._terms_of)
+        self._sessions = Sessions(self.columns, self._words.put)
+
+    @classmethod
+    def filled(cls, stored: StoredShelf) -> Shelf:
+        """Return a shelf with what was stored, equal to the one it was stored of."""
+        shelf = cls()
+        shelf._fill(stored)
+        return shelf
 
     def __len__(self) -> int:
         return self.columns.size - self.dead
@@ -63,12 +72,13 @@ class Shelf:
         What comes in place of another needs a vector of its own.
         """
         self.remove(passage.id, passage.ordinal)
+        words = " ".join(terms(passage.text))
         row = self.columns.append(
             live=True,
             ended=passage.ended_at is not None,
             asks=is_question(passage.text),
             timely=bool(passage.occurred_at) or speaks_of_time(passage.text),
-            length=len(terms(passage.text)),
+            length=_count(words),
             speaker=self.speakers.setdefault(passage.speaker, len(self.speakers)),
             tier=self.tiers.setdefault(passage.tier, len(self.tiers)),
             said_s=passage.said_at.timestamp(),
@@ -77,15 +87,14 @@ class Shelf:
             ordinal=passage.ordinal,
         )
         self.passages.append(passage)
+        self.terms.append(words)
         self.rows.setdefault(passage.id, {})[passage.ordinal] = row
         self._words.put(row)
         if passage.tier == CONVERSATION:
-            self._link(row, passage)
+            self._sessions.link(row, passage)
         for known, id in _origins(self, passage):
             known.setdefault(id, set()).add(row)
-        self._digest += _digest_of(passage)
-        if self._words.waiting >= WAITING_MAX:
-            self._words.refresh(self.columns["live"])
+        self._write_words()
 
     def amend(self, passage: Passage) -> None:
         """Put a passage that says the same in the place of the old one, which leaves its vector."""
@@ -108,15 +117,10 @@ class Shelf:
         of two models do not compare, and the passage stays findable by its words.
         """
         row = self.row_of(id, ordinal)
-        half = vector.astype("<f2")
         if self.vectors is None or not len(self.vectors):
-            self.vectors = VectorIndex(len(half))
-        if row is None or len(half) != self.vectors.dimension:
-            return
-        if row in self.vectors:
-            self._digest -= _digest_of_vector(id, ordinal, self.vector_bytes(row))
-        self.vectors.put(row, half.astype(np.float32))
-        self._digest += _digest_of_vector(id, ordinal, half.tobytes())
+            self.vectors = VectorIndex(len(vector))
+        if row is not None and len(vector) == self.vectors.dimension:
+            self.vectors.put(row, vector)
 
     def row_of(self, id: str, ordinal: int) -> int | None:
         """Return the row of a passage, or None."""
@@ -127,11 +131,6 @@ class Shelf:
         if self.vectors is None or row not in self.vectors:
             return None
         return self.vectors.get(row)
-
-    def vector_bytes(self, row: int) -> bytes:
-        """Return the vector of a row as events carry it, empty while it has none."""
-        vector = self.vector_of(row)
-        return b"" if vector is None else vector.astype("<f2").tobytes()
 
     def bm25(self, query: str, limit: int) -> Floats:
         """Score the text of the `limit` best rows by words; float32 [rows], 0 for the others."""
@@ -145,82 +144,87 @@ class Shelf:
         """Return how many passages hold each term."""
         return self._words.frequencies(terms, self.columns["live"])
 
-    def digest(self) -> bytes:
-        """Return a hash over ids, texts, metadata and vectors, kept up with every change.
+    def stored(self) -> StoredShelf:
+        """Return what is needed to fill an equal shelf; equal shelves are stored alike."""
+        living = [(row, one) for row, one in enumerate(self.passages) if one is not None]
+        living.sort(key=lambda at: (at[1].position, at[1].id, at[1].ordinal))
+        rows = np.array([row for row, _ in living], np.int64)
+        embedded = np.zeros(len(rows), np.bool_)
+        vectors = memoryview(b"")
+        if self.vectors is not None:
+            embedded[:] = [row in self.vectors for row, _ in living]
+            vectors = self.vectors.halves(rows[embedded]).reshape(-1).view(np.uint8).data
+        return StoredShelf(
+            passages=[passage for _, passage in living],
+            terms=[self.terms[row] for row, _ in living],
+            timely=self.columns["timely"][rows].tobytes(),
+            embedded=embedded.tobytes(),
+            vectors=vectors,
+        )
 
-        The sum of the passages' hashes (Bellare and Micciancio 1997, AdHash): order plays no part.
-        """
-        return (self._digest % _HASH_MODULUS).to_bytes(_HASH_BYTES)
-
-    def contents(self) -> list[StoredPassage]:
-        """Return what is needed to fill an equal shelf, in order of log position."""
-        rows = [row for ordinals in self.rows.values() for row in ordinals.values()]
-        stored = [
-            StoredPassage(passage, self.vector_bytes(row))
-            for row in rows
-            if (passage := self.passages[row]) is not None
-        ]
-        return sorted(stored, key=lambda s: (s.passage.position, s.passage.id, s.passage.ordinal))
+    def _fill(self, stored: StoredShelf) -> None:
+        passages = stored.passages
+        self.columns.extend(
+            len(passages),
+            live=True,
+            ended=[one.ended_at is not None for one in passages],
+            asks=[is_question(one.text) for one in passages],
+            timely=np.frombuffer(stored.timely, np.bool_),
+            length=[_count(words) for words in stored.terms],
+            speaker=[self.speakers.setdefault(p.speaker, len(self.speakers)) for p in passages],
+            tier=[self.tiers.setdefault(one.tier, len(self.tiers)) for one in passages],
+            said_s=[one.said_at.timestamp() for one in passages],
+            day=[_day_of(one) for one in passages],
+            position=[one.position for one in passages],
+            ordinal=[one.ordinal for one in passages],
+        )
+        self.passages.extend(passages)
+        self.terms.extend(stored.terms)
+        for row, passage in enumerate(passages):
+            self.rows.setdefault(passage.id, {})[passage.ordinal] = row
+            for known, id in _origins(self, passage):
+                known.setdefault(id, set()).add(row)
+        self._words.put_all(range(len(passages)))
+        self._sessions.link_all(passages)
+        embedded = np.flatnonzero(np.frombuffer(stored.embedded, np.bool_))
+        if len(embedded):
+            halves = np.frombuffer(stored.vectors, "<f2").reshape(len(embedded), -1)
+            self.vectors = VectorIndex(halves.shape[1])
+            self.vectors.put_many(embedded, halves)
+        self._write_words()
 
     def _take_out(self, row: int) -> None:
         passage = self.passages[row]
         if passage is None:
             return
-        self._digest -= _digest_of(passage)
-        if self.vectors is not None and row in self.vectors:
-            self._digest -= _digest_of_vector(passage.id, passage.ordinal, self.vector_bytes(row))
+        if self.vectors is not None:
             self.vectors.remove([row])
         if passage.tier == CONVERSATION:
-            self._unlink(row, passage)
+            self._sessions.unlink(row, passage)
         for known, id in _origins(self, passage):
             known[id].discard(row)
             if not known[id]:
                 del known[id]
         self.columns["live"][row] = False
         self.passages[row] = None
+        self.terms[row] = ""
         self._words.remove(row)
         self.dead += 1
         del self.rows[passage.id][passage.ordinal]
         if not self.rows[passage.id]:
             del self.rows[passage.id]
 
-    def _link(self, row: int, passage: Passage) -> None:
-        """Put a message into its session: one conversation on one day (UTC)."""
-        key = (passage.conversation, day_number(passage.said_at))
-        session = self._sessions.setdefault(key, len(self._sessions))
-        self.columns["session"][row] = session
-        chain = self._chains.setdefault(session, [])
-        link = (passage.position, passage.id, row)
-        insort(chain, link)
-        at = len(chain) - 1 if chain[-1] == link else chain.index(link)
-        self._join(chain[at - 1][2] if at else NONE, row)
-        self._join(row, chain[at + 1][2] if at + 1 < len(chain) else NONE)
+    def _write_words(self) -> None:
+        """Bound how long a search has to wait for its words to be written."""
+        if self._words.waiting >= WAITING_MAX:
+            self._words.refresh(self.columns["live"])
 
-    def _unlink(self, row: int, passage: Passage) -> None:
-        chain = self._chains[int(self.columns["session"][row])]
-        chain.remove((passage.position, passage.id, row))
-        self._join(int(self.columns["before"][row]), int(self.columns["after"][row]))
-
-    def _join(self, first: int, second: int) -> None:
-        if first != NONE:
-            self.columns["after"][first] = second
-        if second != NONE:
-            self.columns["before"][second] = first
-            self._words.put(second)
-
-    def _terms_of(self, row: int) -> tuple[list[str], list[str]]:
-        """Return the terms of a row, and those with the terms of the message before it."""
-        before = int(self.columns["before"][row])
-        # The one before first: in order of rows it is the last one that was cut.
-        context = [] if before == NONE else self._cut(before)
-        own = self._cut(row)
-        return own, own + context
-
-    def _cut(self, row: int) -> list[str]:
-        if self._last_cut[0] != row:
-            passage = self.passages[row]
-            self._last_cut = (row, terms(passage.text) if passage is not None else [])
-        return self._last_cut[1]
+    def _terms_of(self, rows: Sequence[int]) -> Iterator[tuple[str, str]]:
+        """Yield the terms of each row, and those with the terms of the message before it."""
+        befores: list[int] = self.columns["before"][rows].tolist()
+        for row, before in zip(rows, befores, strict=True):
+            own = self.terms[row]
+            yield own, own if before == NONE else f"{own} {self.terms[before]}"
 
 
 def _origins(shelf: Shelf, passage: Passage) -> Iterator[tuple[dict[str, set[int]], str]]:
@@ -231,21 +235,15 @@ def _origins(shelf: Shelf, passage: Passage) -> Iterator[tuple[dict[str, set[int
         yield shelf.replaced, passage.superseded_by
 
 
-_encoder = msgspec.msgpack.Encoder()
-
-
-def _digest_of(passage: Passage) -> int:
-    raw = _encoder.encode(passage)
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=_HASH_BYTES, person=b"passage").digest())
-
-
-def _digest_of_vector(id: str, ordinal: int, vector: bytes) -> int:
-    raw = _encoder.encode((id, ordinal, vector))
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=_HASH_BYTES, person=b"vector").digest())
+def _count(words: str) -> int:
+    """Return how many terms there are in terms with spaces between."""
+    return words.count(" ") + 1 if words else 0
 
 
 def _day_of(passage: Passage) -> int:
     """Return the day a passage speaks of: `occurred_at` if it gives one, else when it was said."""
+    if not passage.occurred_at:
+        return day_number(passage.said_at)
     try:
         return day_number(date.fromisoformat(passage.occurred_at[:10]))
     except ValueError:

@@ -19,11 +19,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from tantivy import Document, Index, IndexWriter, Occur, Query, Schema, SchemaBuilder, Searcher
+from tantivy import Document, Index, Occur, Query, Schema, SchemaBuilder, Searcher
 
 from projections.retrieval.columns import Floats
 
@@ -36,8 +36,8 @@ _DEAD_PER_LIVING = 1 / 8
 _WRITER_HEAP_BYTES = 15_000_000
 _ROW, _ALONE, _TOGETHER = "row", "alone", "together"
 
-#: A passage's terms, and its terms with those of the message before it.
-TermsOf = Callable[[int], tuple[list[str], list[str]]]
+#: Yields of each row its terms, and its terms with those of the message before; spaces between.
+TermsOf = Callable[[Sequence[int]], Iterable[tuple[str, str]]]
 
 
 def _schema() -> Schema:
@@ -56,7 +56,7 @@ class WordIndex:
     """Which rows hold which terms. Rows are small integers given by the shelf, never reused.
 
     Args:
-        terms_of: tells the terms of a living row when it is written.
+        terms_of: tells the terms of living rows when they are written.
     """
 
     def __init__(self, terms_of: TermsOf) -> None:
@@ -72,6 +72,10 @@ class WordIndex:
     def put(self, row: int) -> None:
         """Note that a row is new, or that its terms are others now."""
         self._waiting.add(row)
+
+    def put_all(self, rows: Iterable[int]) -> None:
+        """Note that these rows are new."""
+        self._waiting.update(rows)
 
     def remove(self, row: int) -> None:
         """Note that a row is no more."""
@@ -138,22 +142,14 @@ class WordIndex:
         scores[np.array(rows, np.int64)] = [score for score, _ in hits]
         return scores
 
-    def _write(self, index: Index, stale: Iterable[int], rows: Iterable[int]) -> None:
+    def _write(self, index: Index, stale: Iterable[int], rows: Sequence[int]) -> None:
         # Otherwise every commit would start a thread to reload what is reloaded below.
         index.config_reader(reload_policy="manual")
         with index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1) as writer:
             for row in stale:
                 writer.delete_documents_by_term(_ROW, row)
-            self._add(writer, rows)
+            for row, (alone, together) in zip(rows, self._terms_of(rows), strict=True):
+                writer.add_document(Document(row=row, alone=alone, together=together))
         index.reload()
         self._index = index
         self._searcher = index.searcher()
-
-    def _add(self, writer: IndexWriter, rows: Iterable[int]) -> None:
-        for row in rows:
-            alone, together = self._terms_of(row)
-            document = Document()
-            document.add_integer(_ROW, row)
-            document.add_text(_ALONE, " ".join(alone))
-            document.add_text(_TOGETHER, " ".join(together))
-            writer.add_document(document)

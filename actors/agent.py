@@ -11,9 +11,17 @@ from actors.embedding import Embedder
 from actors.execution import Execution
 from actors.names import Agent
 from actors.ports import EmbeddingService, Recall
-from actors.queries import CountAll, GetState, Query, SearchMemories
+from actors.queries import (
+    AdoptState,
+    CountAll,
+    GetState,
+    Query,
+    RollBackState,
+    SearchMemories,
+)
 from actors.readers import read
 from actors.shell import Shell
+from actors.swapping import Swapping
 from actors.tools import LocalTools
 from events.clock import system_clock
 from events.errors import CommandRejected
@@ -39,6 +47,7 @@ class AgentProcess:
         recall: Recall,
         embedder: Embedder | None = None,
         snapshot_every_events: int = 20_000,
+        snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
     ) -> None:
         """Put an agent together; `embedder` is needed for the search agent's questions only."""
@@ -55,7 +64,13 @@ class AgentProcess:
             snapshots=snapshots,
             execution=execution,
             snapshot_every_events=snapshot_every_events,
+            snapshot_every_s=snapshot_every_s,
             retry_wait_s=retry_wait_s,
+        )
+        self._swapping = Swapping(
+            self.shell,
+            snapshots,
+            lambda: decider_of(agent, journal.codec.keys.fingerprint).projection,
         )
         self.searcher: Searcher | None = None
         if agent == "search":
@@ -80,8 +95,13 @@ class AgentProcess:
             CommandRejected: this agent does not answer such queries.
             DeadlineExceeded: the agent did not get to `min_position` in `timeout_s` seconds.
         """
-        if isinstance(query, GetState):
-            return await self.shell.state()
+        match query:
+            case GetState():
+                return await self.shell.state()
+            case AdoptState(position=position):
+                return await self._swapping.adopt(position, timeout_s)
+            case RollBackState():
+                return await self._swapping.roll_back()
         if self.searcher is None:
             shell = self.shell
             return await shell.on_state(

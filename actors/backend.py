@@ -6,7 +6,7 @@ Satisfies `serve.backend.Backend`; only `ask` differs, and is handed in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Protocol
 
@@ -123,7 +123,7 @@ class AgentsBackend:
         """Ask about the past of a shard."""
         return await self._ask_past(shard, query, timeout_s)
 
-    async def follow(self, shard: int, *, after: int) -> AsyncIterator[Batch]:
+    async def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
         """Yield what is appended to a shard after a position, for ever; close the iterator."""
         async with aclosing(self._journals[shard].follow(after=after)) as batches:
             async for batch in batches:

@@ -9,9 +9,9 @@ from typing import Any
 import ray
 import structlog
 
-from actors.host import AgentActor, EmbedderActor
+from actors.host import AgentActor, EmbedderActor, PastActor
 from actors.names import AGENTS
-from actors.remote import EMBEDDER, NAMESPACE, agent_name
+from actors.remote import EMBEDDER, NAMESPACE, agent_name, past_name
 from actors.settings import ActorSettings
 from events.errors import Misconfigured
 
@@ -30,7 +30,9 @@ def start_agents(
     settings: ActorSettings,
     tell: Callable[[Sequence[str], int, int], None] = lambda names, done, total: None,
 ) -> None:
-    """Start the embedder and the nine agents of each shard; return when all answer.
+    """Start the embedder, and of each shard the nine agents and the historian, side by side.
+
+    Returns when all answer.
 
     Args:
         settings: what the actors are made with.
@@ -53,6 +55,9 @@ def start_agents(
             handle = _remote(AgentActor).options(name=agent_name(shard, agent), **options)
             shown = f"{agent} of shard {shard}" if len(shards) > 1 else agent
             waiting[handle.remote(settings, shard, agent).ready.remote()] = shown
+        past = _remote(PastActor).options(name=past_name(shard), **options)
+        shown = f"past of shard {shard}" if len(shards) > 1 else "past"
+        waiting[past.remote(settings, shard).ready.remote()] = shown
     _await_all(waiting, settings.start_timeout_s, tell)
 
 
@@ -77,9 +82,10 @@ def _await_all(
 
 
 def stop_agents(shards: int, timeout_s: float = 20) -> None:
-    """Stop the agents gracefully, then end their actors."""
+    """Stop agents and historians gracefully, then end their actors."""
     names = [agent_name(shard, agent) for shard in range(shards) for agent in AGENTS]
     handles: list[Any] = []
+    names += [past_name(shard) for shard in range(shards)]
     for name in (*names, EMBEDDER):
         try:
             handles.append(ray.get_actor(name, namespace=NAMESPACE))

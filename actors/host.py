@@ -1,4 +1,4 @@
-"""The nine agents as Ray actors, one process each, and the embedder that they share.
+"""The nine agents as Ray actors, one process each, the embedder that they share, the historian.
 
 Actors restart for ever (`max_restarts=-1`). Ray leaves an actor alive whose background task failed,
 alive and silent: here the end of the task ends the process, so that Ray starts it again. Waiting
@@ -22,6 +22,8 @@ from actors.connecting import connected
 from actors.embedding import Embedded, Embedder
 from actors.logs import configure_logs
 from actors.names import Agent
+from actors.past.past import Past
+from actors.past.queries import PastQuery
 from actors.queries import Query
 from actors.remote import RemoteRecall, SharedEmbedding
 from actors.settings import ActorSettings
@@ -87,11 +89,16 @@ class AgentActor:
                 self._agent,
                 journal=journal,
                 signals=connection.signals,
-                snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
+                snapshots=SnapshotDirectory(
+                    settings.snapshots_dir / f"{self._shard}",
+                    keys,
+                    kept_max=settings.snapshots_kept,
+                ),
                 embedding=SharedEmbedding(),
                 recall=RemoteRecall(self._shard),
                 embedder=embedder,
                 snapshot_every_events=settings.snapshot_every_events,
+                snapshot_every_s=settings.snapshot_every_s,
                 retry_wait_s=settings.retry_wait_s,
             )
             self._ready.set()
@@ -131,6 +138,64 @@ class AgentActor:
         """Stop following, keep a snapshot. Does not run when the process is killed."""
         self._stopping = True
         self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1)
+class PastActor:
+    """Answers for the past of one shard; reads on a connection of its own, writes nothing."""
+
+    async def __init__(  # type: ignore[misc]  # mypy knows no asynchronous constructors
+        self, settings: ActorSettings, shard: int
+    ) -> None:
+        configure_logs(settings.log_level, part="past", shard=shard)
+        self._settings = settings
+        self._shard = shard
+        self._past: Past | None = None
+        self._ready = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    async def _run(self) -> None:
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            connection = await connected(stack, settings)
+            keys = KeyRing(SqliteKeyStore(settings.keys_file, settings.master_key_file))
+            self._past = Past(
+                Journal(connection.log(self._shard), Codec(keys)),
+                snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
+                embedding=SharedEmbedding(),
+                keys=keys,
+            )
+            stack.push_async_callback(self._past.close)
+            self._ready.set()
+            await self._stopping.wait()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if self._stopping.is_set():
+            return
+        error = None if task.cancelled() else task.exception()
+        log.error("past_ended", shard=self._shard, exc_info=error)
+        os._exit(1)
+
+    async def ready(self) -> int:
+        """Return the process id, once the past can be asked."""
+        await self._ready.wait()
+        return os.getpid()
+
+    async def ask(self, query: PastQuery, timeout_s: float) -> Any:
+        """Answer a query; a `MirixError` is returned, not raised: Ray would wrap it."""
+        try:
+            await self._ready.wait()
+            assert self._past is not None  # set before `_ready`
+            return await self._past.ask(query, timeout_s=timeout_s)
+        except MirixError as error:
+            return error
+
+    async def stop(self) -> None:
+        """Stop what is being worked out and close the connection."""
+        self._stopping.set()
         await asyncio.gather(self._task, return_exceptions=True)
 
 

@@ -93,8 +93,7 @@ async def local_backend(
     ]
 
     async def ask_past(shard: int, query: PastQuery, timeout_s: float) -> Any:
-        async with asyncio.timeout(timeout_s):
-            return await pasts[shard].ask(query)
+        return await pasts[shard].ask(query, timeout_s=timeout_s)
 
     backend = AgentsBackend(journals, signals, ask, ask_past)
     await backend.start()
@@ -105,4 +104,6 @@ async def local_backend(
         finally:
             for task in tasks:
                 task.cancel()
+            for past in pasts:
+                await past.close()
             await backend.stop()

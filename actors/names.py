@@ -19,8 +19,17 @@ Agent = Literal[
 ]
 AGENTS: tuple[Agent, ...] = get_args(Agent)
 
+#: The agents that own a tier.
+Owner = Literal[
+    "core_memory",
+    "episodic_memory",
+    "semantic_memory",
+    "procedural_memory",
+    "resource_memory",
+    "knowledge_vault",
+]
 #: The agent that owns a tier: the only writer of its memory events.
-OWNER_OF: dict[Tier, Agent] = {
+OWNER_OF: dict[Tier, Owner] = {
     "core": "core_memory",
     "episodic": "episodic_memory",
     "semantic": "semantic_memory",
@@ -28,3 +37,18 @@ OWNER_OF: dict[Tier, Agent] = {
     "resource": "resource_memory",
     "knowledge_vault": "knowledge_vault",
 }
+
+#: The projection that an agent holds: its tier's, or its own.
+PROJECTION_OF: dict[Agent, str] = {
+    **{agent: tier for tier, agent in OWNER_OF.items()},
+    "chat": "conversations",
+    "search": "retrieval",
+    "tool": "tool_calls",
+}
+
+
+def agents_of(projection: str | None) -> tuple[Agent, ...]:
+    """Return the agents whose projection has this name (or whose own name it is); None: all."""
+    if projection is None:
+        return AGENTS
+    return tuple(agent for agent in AGENTS if projection in (agent, PROJECTION_OF[agent]))

@@ -42,8 +42,8 @@ from projections.tool_calls import ToolCallsProjection
 _CURSOR = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-def read(projection: Projection, query: Query, keys: KeyRing) -> Any:
-    """Return the answer of `projection` to `query`.
+def read(projection: Projection, query: Query, keys: KeyRing | None) -> Any:
+    """Return the answer of `projection` to `query`; without `keys` no secret is revealed.
 
     Raises:
         NotFound: there is no such thing.
@@ -64,13 +64,13 @@ def _refusal(projection: Projection, query: Query) -> CommandRejected:
     return CommandRejected(f"{projection.name} does not answer {type(query).__name__}")
 
 
-def _read_tier(projection: TierProjection, query: Query, keys: KeyRing) -> Any:
+def _read_tier(projection: TierProjection, query: Query, keys: KeyRing | None) -> Any:
     match query:
         case ListMemories():
             return _page(projection, query)
         case GetMemory(user=user, memory_id=memory_id):
-            return _view(_held(projection, user, memory_id))
-        case RevealSecret(user=user, memory_id=memory_id):
+            return memory_view(_held(projection, user, memory_id))
+        case RevealSecret(user=user, memory_id=memory_id) if keys is not None:
             content = _held(projection, user, memory_id).content
             if not isinstance(content, VaultContent) or not content.secret:
                 raise NotFound(f"memory {memory_id} holds no secret")
@@ -108,12 +108,13 @@ def _page(projection: TierProjection, query: ListMemories) -> Page:
     more = len(found) > query.limit
     page = found[: query.limit]
     return Page(
-        items=tuple(_view(memory) for memory in page),
+        items=tuple(memory_view(memory) for memory in page),
         next_cursor=str(page[-1].position) if more else "",
     )
 
 
-def _view(memory: Memory) -> MemoryView:
+def memory_view(memory: Memory) -> MemoryView:
+    """Return a memory as queries answer it."""
     return MemoryView(
         id=memory.id,
         tier=tier_of(memory.content),

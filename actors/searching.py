@@ -13,14 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from actors.embedding import Embedder
-from actors.queries import CountAll, FoundMemory, SearchMemories, SearchOutcome
+from actors.finding import QUERY_CHARS_MAX, count, find, text_to_embed, wants_vector
+from actors.queries import CountAll, SearchMemories, SearchOutcome
 from actors.shell import Shell
 from events.catalogue import SearchHit, SearchPerformed
 from events.envelope import NewEvent
 from events.errors import KeyDestroyed, Unavailable
 from events.ids import random_id
 from events.journal import Journal
-from projections.retrieval.passage import Hit, SearchRequest
+from projections.retrieval.index import RetrievalIndex
 from projections.retrieval_projection import RetrievalProjection
 
 #: Searches that may wait to be recorded.
@@ -28,8 +29,6 @@ RECORDS_WAITING_MAX = 1000
 #: Searches recorded in one append, and how long the first of them waits for the others.
 RECORDS_BATCH_MAX = 500
 RECORDS_PAUSE_S = 0.5
-#: A question longer than this is searched by its beginning.
-QUERY_CHARS_MAX = 4000
 
 log = structlog.get_logger(__name__)
 
@@ -38,15 +37,20 @@ class Searcher:
     """Searches the index that the search agent's shell keeps."""
 
     def __init__(self, shell: Shell, journal: Journal, embedder: Embedder) -> None:
-        if not isinstance(shell.projection, RetrievalProjection):
-            raise TypeError(f"agent {shell.agent} holds no retrieval index")
         self._shell = shell
-        self._index = shell.projection.index
         self._journal = journal
         self._embedder = embedder
         # Beside the thread that owns the state: embedding must not hold up folding.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
         self._records: asyncio.Queue[NewEvent] = asyncio.Queue(RECORDS_WAITING_MAX)
+
+    @property
+    def _index(self) -> RetrievalIndex:
+        """The index of the moment: the shell's state may be replaced."""
+        projection = self._shell.projection
+        if not isinstance(projection, RetrievalProjection):
+            raise TypeError(f"agent {self._shell.agent} holds no retrieval index")
+        return projection.index
 
     async def search(
         self, request: SearchMemories, *, min_position: int = 0, timeout_s: float = 10
@@ -58,44 +62,23 @@ class Searcher:
         """
         if min_position:
             await self._shell.wait_for(min_position, timeout_s)
-        query = request.query[:QUERY_CHARS_MAX]
         vector = None
-        if request.method in ("hybrid", "embedding"):
-            bare = await self._shell.on_state(
-                lambda: self._index.bare_question(request.user, query)
-            )
+        if wants_vector(request):
+            text = await self._shell.on_state(lambda: text_to_embed(self._index, request))
             vectors = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._embedder.embed, [bare]
+                self._thread, self._embedder.embed, [text]
             )
             vector = vectors[0]
-        wanted = SearchRequest(
-            user=request.user,
-            query=query,
-            vector=vector,
-            tiers=request.tiers or None,
-            limit=request.limit + len(request.exclude_ids),
-            method=request.method,
-            threshold=request.threshold,
-            tags=request.tags,
-            since=request.since,
-            until=request.until,
-            explain=request.explain,
+        position, results = await self._shell.on_state(
+            lambda: (self._shell.applied, find(self._index, request, vector))
         )
-        position, hits = await self._shell.on_state(
-            lambda: (self._shell.applied, self._index.search(wanted))
-        )
-        found = [hit for hit in hits if hit.id not in request.exclude_ids][: request.limit]
-        outcome = SearchOutcome(
-            search_id=random_id("search"),
-            position=position,
-            results=tuple(_found(hit) for hit in found),
-        )
+        outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
         await self._records.put(_record(request, outcome))
         return outcome
 
     async def count(self, query: CountAll) -> dict[str, int]:
         """Return how many passages the index holds, of one user or of all."""
-        return await self._shell.on_state(lambda: {"passages": self._index.size(query.user)})
+        return await self._shell.on_state(lambda: count(self._index, query))
 
     async def run(self) -> None:
         """Append what was searched, until cancelled."""
@@ -122,27 +105,6 @@ class Searcher:
                 for user in {event.user for event in batch}:
                     keys.forget(user)
                 batch = [event for event in batch if not keys.is_erased(event.user)]
-
-
-def _found(hit: Hit) -> FoundMemory:
-    return FoundMemory(
-        id=hit.id,
-        tier=hit.tier,
-        text=hit.text,
-        score=hit.score,
-        speaker=hit.speaker,
-        conversation=hit.conversation,
-        occurred_at=hit.occurred_at,
-        said_at=hit.said_at,
-        recorded_at=hit.recorded_at,
-        message_ids=hit.message_ids,
-        external_ids=hit.external_ids,
-        event_ids=(hit.event_id,) if hit.event_id else (),
-        relevance=hit.relevance,
-        superseded=hit.superseded,
-        title=hit.title,
-        signals=hit.signals,
-    )
 
 
 def _record(request: SearchMemories, outcome: SearchOutcome) -> NewEvent:

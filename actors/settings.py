@@ -22,6 +22,8 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     embedder_precision: Literal["int8", "fp32"] = "int8"
     embedder_threads: int = 2
     snapshot_every_events: int = 20_000
+    snapshot_every_s: float = 3600.0
+    snapshots_kept: int = 8
     retry_wait_s: float = 0.2
     start_timeout_s: float = 120.0
     log_level: str = "info"
@@ -32,6 +34,11 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             Misconfigured: a count or a time that is not positive.
         """
-        for name in ("embedder_threads", "snapshot_every_events", "retry_wait_s"):
+        for name in (
+            "embedder_threads",
+            "snapshot_every_events",
+            "snapshot_every_s",
+            "retry_wait_s",
+        ):
             if getattr(self, name) <= 0:
                 raise Misconfigured(f"{name} must be greater than 0, not {getattr(self, name)}")

@@ -7,13 +7,18 @@ gives nothing.
 
 After a restart the state comes from the newest snapshot and the log. Up to the last marker, causes
 that are not handled are put aside, and decided when the agent's own conclusions up to there are
-back: so they are decided on the state that they would have met.
+back: so they are decided on the state that they would have met. Without a snapshot of the
+projection's version, the state is built from the log's start, which takes longer and is logged.
+
+Between two batches the state can be replaced by another of the same view (`replace`); which, and
+what becomes of the old one, is decided in `swapping`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
@@ -23,7 +28,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from actors.commit import COMMIT_EVENTS_MAX, Committer
+from actors.commit import Committer
 from actors.deciders.base import Decider
 from actors.execution import Execution, Plan, Step, conclusions
 from actors.gate import PositionGate
@@ -45,6 +50,13 @@ from projections.snapshots import SnapshotStore
 
 T = TypeVar("T")
 
+#: The last events that a replacement lacks are folded in while following waits.
+REPLACEMENT_LACKS_MAX = 1000
+#: How often it catches up with an agent that goes on meanwhile, before following waits for it.
+CATCHING_UP_MAX = 10
+#: Between two lines in the operator's log about a state that is built from the log, in events.
+RECOVERY_TOLD_EVENTS = 50_000
+
 
 class Shell:
     """One agent of one shard."""
@@ -58,6 +70,7 @@ class Shell:
         snapshots: SnapshotStore,
         execution: Execution,
         snapshot_every_events: int,
+        snapshot_every_s: float = 3600.0,
         retry_wait_s: float,
     ) -> None:
         self.decider = decider
@@ -67,15 +80,20 @@ class Shell:
         self._signals = signals
         self._snapshots = snapshots
         self._snapshot_every_events = snapshot_every_events
+        self._snapshot_every_s = snapshot_every_s
         self._committer = Committer(self.agent, journal, execution, retry_wait_s)
         self._kinds = decider.projection.kinds | decider.causes
         # One thread owns the state: folding, deciding and reading never meet.
         self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"state-{self.agent}")
+        # Held while a batch is folded, decided and committed: between two of them, state and log
+        # agree, so that is when snapshots are taken and the state may be replaced.
+        self._turn = asyncio.Lock()
         self._gate = PositionGate()  # handled through here
         self._moved = asyncio.Event()
         self._applied = 0  # folded through here; written on the owner's thread
         self._handled = 0
         self._snapshot = 0
+        self._saved_at_s = time.monotonic()
         self._log = structlog.get_logger(__name__).bind(agent=self.agent, shard=journal.shard)
 
     # --- reading ---------------------------------------------------------------------------------
@@ -148,16 +166,22 @@ class Shell:
             CorruptLog: the log lost or altered something; nothing more is served.
             VersionConflict: another instance of this agent writes; this one must end.
         """
-        position = await self._recover()
+        async with self._turn:
+            position = await self._recover()
         async with asyncio.TaskGroup() as group:
-            telling = group.create_task(self._keep_telling())
+            beside = [
+                group.create_task(self._keep_telling()),
+                group.create_task(self._keep_saving()),
+            ]
             try:
                 batches = self._journal.follow(after=position, kinds=self._kinds)
                 async with aclosing(batches):
                     async for batch in batches:
-                        await self._handle(batch.events, batch.through)
+                        async with self._turn:
+                            await self._handle(batch.events, batch.through)
             finally:
-                telling.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def close(self) -> None:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
@@ -169,6 +193,8 @@ class Shell:
         """Restore the state up to the last marker, then decide what was put aside."""
         restored = await self._in_owner(lambda: self._snapshots.load(self.projection))
         self._snapshot = restored
+        if not restored:
+            self._tell_of_version()
         handled = await self._committer.last_handled()
         end = await self._journal.last_position()
         if end < max(restored, self._committer.marker):
@@ -179,13 +205,13 @@ class Shell:
         self._handled = max(restored, handled)
         position = max(restored, self._committer.marker)
         aside: list[Event] = []
-        part: list[Event] = []
-        async for event in self._journal.read(restored, position, self._kinds):
-            part.append(event)
-            if len(part) == COMMIT_EVENTS_MAX:
-                aside += await self._in_owner(partial(self._replay, part))
-                part = []
-        aside += await self._in_owner(partial(self._replay, part))
+        told = restored
+        async with aclosing(self._journal.batches(restored, position, self._kinds)) as batches:
+            async for batch in batches:
+                aside += await self._in_owner(partial(self._replay, batch.events))
+                if batch.through - told >= RECOVERY_TOLD_EVENTS:
+                    told = batch.through
+                    self._log.info("state_being_built", through=told, until=position)
         await self._committer.find_torn(position, end)
         plans = await self._in_owner(lambda: self._decide(aside))
         await self._committer.commit(plans, position)
@@ -193,6 +219,17 @@ class Shell:
         self._gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))
         return position
+
+    def _tell_of_version(self) -> None:
+        """Say so when there are snapshots, but of other versions of the projection only."""
+        others = self._snapshots.versions(self.projection)
+        if others:
+            self._log.info(
+                "projection_version_changed",
+                projection=self.projection.name,
+                found=list(others),
+                building=self.projection.version,
+            )
 
     def _replay(self, events: Sequence[Event]) -> list[Event]:
         """Fold events in; return the causes among them that are still to be decided."""
@@ -249,6 +286,53 @@ class Shell:
                 plans.append(plan)
         return plans
 
+    # --- another state in the place of this one -------------------------------------------------
+
+    async def replace(self, fresh: Projection, position: int) -> tuple[Projection, int]:
+        """Put `fresh`, which has `position`, in the place of the state, between two batches.
+
+        What it lacks is folded in on another thread first; reading goes on until the last moment.
+
+        Returns:
+            The state that was replaced, and the position of both.
+        """
+        for _ in range(CATCHING_UP_MAX):
+            if self._applied - position <= REPLACEMENT_LACKS_MAX:
+                break
+            position = await self._catch_up(fresh, position)
+        async with self._turn:
+            await self._catch_up(fresh, position)
+            ahead = await self._concluded_ahead()
+            return await self._in_owner(partial(self._exchange, fresh, ahead)), self._applied
+
+    async def save(self) -> None:
+        """Keep a snapshot of the state, between two batches."""
+        async with self._turn:
+            await self._in_owner(self._save_snapshot)
+
+    async def _catch_up(self, fresh: Projection, position: int) -> int:
+        """Fold what the state has and `fresh` lacks into it; return the position it has then."""
+        end = self._applied
+        async with aclosing(self._journal.batches(position, end, fresh.kinds)) as batches:
+            async for batch in batches:
+                await asyncio.to_thread(_fold, fresh, batch.events)
+        return end
+
+    async def _concluded_ahead(self) -> list[Event]:
+        """Return own conclusions that are in the log, but not yet in the state."""
+        if self._committer.marker <= self._applied:
+            return []
+        events = self._journal.read(self._applied, self._committer.marker, self.projection.kinds)
+        return [event async for event in events if event.envelope.producer == self.agent]
+
+    def _exchange(self, fresh: Projection, ahead: Sequence[Event]) -> Projection:
+        old = self.decider.projection
+        self.decider.settle()
+        self.decider.hold(fresh)
+        for event in ahead:
+            self.decider.conclude(event)
+        return old
+
     # --- bookkeeping -----------------------------------------------------------------------------
 
     async def _in_owner(self, work: Callable[[], T]) -> T:
@@ -258,6 +342,18 @@ class Shell:
         if self._applied > 0:
             self._snapshots.save(self.projection, self._applied)
         self._snapshot = self._applied
+        self._saved_at_s = time.monotonic()
+
+    async def _keep_saving(self) -> None:
+        """Keep a snapshot when the last is too old and something has happened since."""
+        while True:
+            left_s = self._saved_at_s + self._snapshot_every_s - time.monotonic()
+            if left_s > 0:
+                await asyncio.sleep(left_s)
+            elif self._applied > self._snapshot:
+                await self.save()
+            else:
+                self._saved_at_s = time.monotonic()
 
     async def _tell(self) -> None:
         subject = progress_subject(self._journal.shard, self.agent)
@@ -276,6 +372,11 @@ class Shell:
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_S):
                     await self._moved.wait()
+
+
+def _fold(projection: Projection, events: Sequence[Event]) -> None:
+    for event in events:
+        apply_or_skip(projection, event)
 
 
 def _given_up(cause: Event, error: Exception) -> Plan:

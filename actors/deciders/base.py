@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from actors.effects import Effect
 from actors.names import Agent
 from events.envelope import Event
 from projections.base import Projection
+
+P = TypeVar("P", bound=Projection)
 
 
 class Decider(Protocol):
@@ -37,8 +39,23 @@ class Decider(Protocol):
         """Forget the conclusions: all of them have come back through the log."""
         ...
 
+    def hold(self, projection: Projection) -> None:
+        """Hold another state of the same view from now on; there are no conclusions on it yet."""
+        ...
 
-class Stateless:
+
+class Holder(Generic[P]):
+    """For deciders of one projection, whose state can be replaced."""
+
+    projection: P
+
+    def hold(self, projection: Projection) -> None:
+        """Hold another state of the same view from now on."""
+        assert type(projection) is type(self.projection), "a state of another view"
+        self.projection = projection
+
+
+class Stateless(Holder[P]):
     """For deciders whose conclusions do not bear on what they decide next."""
 
     def conclude(self, event: Event) -> None:

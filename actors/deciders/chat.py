@@ -10,7 +10,7 @@ from events.envelope import Event
 from projections.conversations import ConversationsProjection
 
 
-class ChatDecider(Stateless):
+class ChatDecider(Stateless[ConversationsProjection]):
     """Holds the conversations and the assistant profiles."""
 
     agent: Agent = "chat"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from actors.deciders.base import Holder
 from actors.deciders.settings import DeciderSettings
 from actors.effects import Append, Effect, Keep, Revise
 from actors.extraction.extractor import Extractor, RuleExtractor
@@ -36,7 +37,7 @@ from projections.tiers import Shelf, TierProjection, evolve
 UserFingerprint = Callable[[str, str], str]
 
 
-class MemoryDecider:
+class MemoryDecider(Holder[TierProjection]):
     """Decides for one tier."""
 
     causes = frozenset(

@@ -16,7 +16,7 @@ from projections.retrieval_projection import RetrievalProjection
 EMBEDDED_CHARS_MAX = 4000
 
 
-class SearchDecider(Stateless):
+class SearchDecider(Stateless[RetrievalProjection]):
     """Holds the retrieval index over all six tiers and the messages."""
 
     agent: Agent = "search"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from events.memory import Value
 from projections.tiers import CORE_BLOCK_CHARS_MAX
 
+#: The extractors that are there without anybody's own code (`actors.extraction.extractor`).
+ExtractorName = Literal["rules", "none"]
 
-class DeciderSettings(Value, frozen=True, kw_only=True):
+
+class DeciderSettings(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the six memory agents' decisions.
 
     `importance_min` (0 to 1) is the least importance of a finding that is kept; `findings_max` how

@@ -10,7 +10,7 @@ from events.envelope import Event
 from projections.tool_calls import ToolCallsProjection
 
 
-class ToolDecider(Stateless):
+class ToolDecider(Stateless[ToolCallsProjection]):
     """Holds the calls and what came of them."""
 
     agent: Agent = "tool"

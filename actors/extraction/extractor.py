@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
+from actors.deciders.settings import ExtractorName
 from actors.extraction import extract_document, extract_tier
 from actors.extraction.finding import Finding, Utterance
 from events.memory import Tier, tier_of
@@ -64,3 +65,6 @@ class NoExtractor:
     ) -> tuple[Finding, ...]:
         """Return nothing."""
         return ()
+
+
+EXTRACTORS: dict[ExtractorName, type[Extractor]] = {"rules": RuleExtractor, "none": NoExtractor}

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from actors.names import Agent
+from actors.deciders.settings import DeciderSettings, ExtractorName
+from actors.names import Agent, Owner
 from actors.queries import MemoryView, Query
 from events.memory import Tier, Value
 
@@ -166,6 +167,39 @@ class GetDiff(Value, frozen=True, kw_only=True):
     tiers: tuple[Tier, ...] = ()
 
 
+class AskFork(Value, frozen=True, kw_only=True):
+    """What would be remembered, had the memory agents decided otherwise. Answers `ForkReport`.
+
+    From the moment `at` on they meet the inputs up to `until` (None: all) again. `agents` empty
+    means all six. `extractor` is one of those that need no code from outside.
+    """
+
+    user: str
+    at: AsOf
+    until: AsOf | None = None
+    agents: tuple[Owner, ...] = ()
+    extractor: ExtractorName = "rules"
+    settings: DeciderSettings = DeciderSettings()
+
+
+class ForkReport(Value, frozen=True, kw_only=True):
+    """What came of a fork: `causes` decisions were made again and gave `conclusions` events.
+
+    `parked` decisions failed: as in a system, nothing follows from them. `memories` counts what the
+    fork remembers. In `difference`, `before` is what the log made of it and `after` what the fork
+    did; its `start` is where the fork began. Memories that differ in id alone count as the same.
+    """
+
+    shard: int
+    extractor: str
+    agents: tuple[Owner, ...]
+    causes: int
+    parked: int
+    conclusions: int
+    memories: int
+    difference: Difference
+
+
 class ListEvents(Value, frozen=True, kw_only=True):
     """Events of a shard, oldest first unless `newest_first`. Answers `EventPage`.
 
@@ -206,4 +240,6 @@ class GetCorrelation(Value, frozen=True, kw_only=True):
     correlation_id: str
 
 
-PastQuery = AskPast | GetHistory | GetWhy | GetDiff | ListEvents | GetEvent | GetCorrelation
+PastQuery = (
+    AskPast | GetHistory | GetWhy | GetDiff | AskFork | ListEvents | GetEvent | GetCorrelation
+)

@@ -1,0 +1,308 @@
+"""What if: decide the past again from some position, otherwise, and compare the two memories.
+
+The chosen memory agents meet the same inputs in the same order as they did; what they concluded
+then is left out, what they conclude now goes into a history of its own. Nothing is appended, nobody
+is asked: deciders are pure, and effects that reach out (vectors, tools, answers) are not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
+
+import msgspec
+import structlog
+
+from actors.deciders.base import Decider
+from actors.deciders.settings import DeciderSettings
+from actors.deciders.table import decider_of
+from actors.execution import conclusions
+from actors.extraction.extractor import Extractor
+from actors.names import AGENTS, OWNER_OF, Agent, Owner
+from actors.past.alignment import aligned
+from actors.past.difference import difference
+from actors.past.queries import ForkReport
+from events.catalogue import Payload
+from events.envelope import Envelope, Event
+from events.errors import CommandRejected, KeyDestroyed
+from events.ids import derived_id
+from events.journal import EventReader
+from events.memory import TIERS, Tier, Value
+from events.sealing import KeyRing
+from projections.base import Projection, apply_or_skip
+from projections.tiers import TierProjection
+
+#: The agents that can decide otherwise: the owners of the six tiers.
+FORKABLE: tuple[Owner, ...] = tuple(OWNER_OF[tier] for tier in TIERS)
+#: What two histories need not have in common for their memories to be the same.
+NOT_COMPARED = frozenset({"position", "recorded_at", "provenance.extractor"})
+
+#: Between two calls of `progress`, in events.
+PROGRESS_EVENTS = 1000
+#: How far back open causes are looked for at first, in events.
+_LOOK_BACK = 1000
+
+log = structlog.get_logger(__name__)
+
+#: Returns an agent's projection for a user ("" for everybody) as of a position.
+StateAt = Callable[[Agent, str, int], Awaitable[Projection]]
+
+
+class ForkRequest(Value, frozen=True, kw_only=True):
+    """From where, for whom and by whom to decide again.
+
+    Inputs after `at` up to `until` are met again; `user` empty means everybody of the shard.
+    """
+
+    at: int
+    until: int
+    user: str = ""
+    agents: tuple[Owner, ...] = FORKABLE
+    settings: DeciderSettings = DeciderSettings()
+
+
+class _Branch:
+    """One agent on two histories: as the log has it, and as it decides now."""
+
+    def __init__(self, agent: Agent, decider: Decider, actual: Projection, begun: set[str]) -> None:
+        self.agent = agent
+        self.decider = decider
+        self.actual = actual
+        #: Ids of what is met; what the log says followed from it is part of `actual`.
+        self.met = begun
+
+
+async def fork(
+    reader: EventReader,
+    state_at: StateAt,
+    request: ForkRequest,
+    *,
+    extractor: Extractor,
+    keys: KeyRing,
+    keep: Callable[[Event], None] = lambda event: None,
+    progress: Callable[[int], None] = lambda position: None,
+) -> ForkReport:
+    """Decide again and compare.
+
+    Args:
+        reader: the events of one shard.
+        state_at: gives the states to begin with.
+        request: from where, for whom, by whom.
+        extractor: what the agents draw findings with.
+        keys: seal the secrets that the vault finds; nothing else is done with them.
+        keep: told each event of the new history behind `at`, in order, numbered from there on.
+        progress: told the position reached, now and then.
+
+    Raises:
+        CommandRejected: a position is not in the log, or an agent cannot be forked.
+    """
+    await _check(reader, request)
+    begun = await _begun(reader, request)
+    branches = [
+        await _branch(state_at, request, agent, begun, extractor, keys) for agent in request.agents
+    ]
+    scratch = _Scratch(request.at, keep)
+    async with aclosing(_history(reader, request, branches, begun)) as events:
+        async for event in events:
+            _meet(event, request, branches, scratch, keys)
+            if event.position % PROGRESS_EVENTS == 0:
+                progress(min(event.position, request.until))
+    before = _tiers(branch.actual for branch in branches)
+    after = _tiers(branch.decider.projection for branch in branches)
+    found = difference(
+        reader.shard,
+        request.at,
+        request.until,
+        before,
+        {tier: aligned(after[tier], before[tier], NOT_COMPARED) for tier in after},
+        request.user,
+        tuple(after),
+        ignored=NOT_COMPARED,
+    )
+    return ForkReport(
+        shard=reader.shard,
+        extractor=extractor.name,
+        agents=request.agents,
+        causes=scratch.causes,
+        parked=scratch.parked,
+        conclusions=scratch.conclusions,
+        memories=sum(
+            len(shelf.memories) for one in after.values() for shelf in one.shelves.values()
+        ),
+        difference=found,
+    )
+
+
+async def _check(reader: EventReader, request: ForkRequest) -> None:
+    end = await reader.last_position()
+    if not 0 <= request.at <= request.until <= end:
+        raise CommandRejected(
+            f"cannot fork from position {request.at} to {request.until}: the log of shard"
+            f" {reader.shard} goes from 0 to {end}"
+        )
+    if not request.agents:
+        raise CommandRejected(f"no agent was chosen; there are {', '.join(FORKABLE)}")
+
+
+async def _branch(
+    state_at: StateAt,
+    request: ForkRequest,
+    agent: Agent,
+    begun: _Begun,
+    extractor: Extractor,
+    keys: KeyRing,
+) -> _Branch:
+    base = begun.bases.get(agent, request.at)
+    state = (await state_at(agent, request.user, base)).snapshot()
+    decider = decider_of(agent, keys.fingerprint, extractor, request.settings)
+    decider.projection.restore(state)
+    actual = decider_of(agent, keys.fingerprint).projection
+    actual.restore(state)
+    return _Branch(agent, decider, actual, begun.open_to(agent))
+
+
+class _Begun:
+    """What the agents had begun by `at`: an agent is always a little behind the log.
+
+    `open` are the causes up to `at` from which something follows only behind it, with the agents
+    that had them still before them; `positions` says where they are. Causes from which nothing
+    followed at all were handled, and stay so. `bases` says where an agent was before the cause
+    whose conclusions `at` stands in the middle of.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[str, set[Agent]] = {}
+        self.positions: dict[str, int] = {}
+        self.bases: dict[Agent, int] = {}
+
+    def open_to(self, agent: Agent) -> set[str]:
+        """Return the ids of the causes that an agent had still before it."""
+        return {cause for cause, agents in self.open.items() if agent in agents}
+
+
+async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
+    """Look at what followed behind `at`, then back for what it followed from."""
+    begun = _Begun()
+    seen = set[str]()
+    async with aclosing(reader.envelopes(request.at)) as envelopes:
+        async for _, envelope in envelopes:
+            seen.add(envelope.event_id)
+            if envelope.causation_id not in seen:
+                for owner in request.agents:
+                    if owner == envelope.producer:
+                        begun.open.setdefault(envelope.causation_id, set()).add(owner)
+    span, until = _LOOK_BACK, request.at
+    while until > 0 and len(begun.positions) < len(begun.open):
+        after = max(0, until - span)
+        async with aclosing(reader.envelopes(after, until)) as envelopes:
+            async for position, envelope in envelopes:
+                if envelope.event_id in begun.open:
+                    begun.positions[envelope.event_id] = position
+                for agent in begun.open.get(envelope.causation_id, ()):
+                    if agent == envelope.producer:
+                        begun.bases[agent] = min(position - 1, begun.bases.get(agent, position))
+        span, until = 4 * span, after
+    return begun
+
+
+async def _history(
+    reader: EventReader, request: ForkRequest, branches: list[_Branch], begun: _Begun
+) -> AsyncGenerator[Event, None]:
+    """Yield the inputs that were still open, then what lies behind `at`, to the end of the log.
+
+    To its end: what followed from the last inputs lies behind them.
+    """
+    whose = request.user or "*"
+    for position in sorted(begun.positions.values()):
+        async with aclosing(reader.read(position - 1, position, None, whose)) as events:
+            async for event in events:
+                yield event
+    kinds = frozenset[str]().union(
+        *(branch.decider.causes | branch.actual.kinds for branch in branches)
+    )
+    first = min([request.at, *begun.bases.values()])
+    async with aclosing(reader.read(first, None, kinds, whose)) as events:
+        async for event in events:
+            if event.id not in begun.positions:
+                yield event
+
+
+def _meet(
+    event: Event, request: ForkRequest, branches: list[_Branch], scratch: _Scratch, keys: KeyRing
+) -> None:
+    """Let an event of the log happen in both histories."""
+    agent = event.envelope.producer
+    is_new = request.at < event.position <= request.until
+    if is_new and agent not in AGENTS:
+        scratch.follow(event)
+    for branch in branches:
+        if agent == branch.agent:
+            # Its own conclusion of then: part of the log's memory, as far as its cause is met.
+            if event.envelope.causation_id in branch.met:
+                apply_or_skip(branch.actual, event)
+            continue
+        if is_new:
+            branch.met.add(event.id)
+        if event.id in branch.met and event.envelope.type in branch.decider.causes:
+            _decide(branch, event, scratch, keys)
+
+
+def _decide(branch: _Branch, cause: Event, scratch: _Scratch, keys: KeyRing) -> None:
+    scratch.causes += 1
+    try:
+        payloads = [
+            payload
+            for effect in branch.decider.decide(cause)
+            for payload in conclusions(effect, cause.user, keys)
+        ]
+    except KeyDestroyed:
+        return  # erased since: nothing follows any more
+    # Whatever an extractor fails with, an agent would park the cause and go on.
+    except Exception as error:
+        log.warning("cause_not_decided", agent=branch.agent, cause=cause.id, error=repr(error))
+        scratch.parked += 1
+        return
+    for ordinal, payload in enumerate(payloads):
+        event = scratch.conclude(branch.agent, cause, payload, ordinal)
+        apply_or_skip(branch.decider.projection, event)
+
+
+class _Scratch:
+    """The new history behind the position of the fork: inputs, and what is concluded from them."""
+
+    def __init__(self, at: int, keep: Callable[[Event], None]) -> None:
+        self._end = at
+        self._keep = keep
+        self.causes = self.parked = self.conclusions = 0
+
+    def follow(self, event: Event) -> None:
+        """Take an input over, at the next position."""
+        self._end += 1
+        self._keep(msgspec.structs.replace(event, position=self._end))
+
+    def conclude(self, agent: Agent, cause: Event, payload: Payload, ordinal: int) -> Event:
+        """Return what follows from a cause as an event of the new history."""
+        self._end += 1
+        self.conclusions += 1
+        envelope = Envelope(
+            event_id=derived_id("evt", "fork", agent, cause.id, ordinal),
+            type=type(payload).__name__,
+            version=payload.version,
+            shard=cause.envelope.shard,
+            tenant=cause.envelope.tenant,
+            user=cause.user,
+            entity="",
+            recorded_at=cause.envelope.recorded_at,
+            causation_id=cause.id,
+            correlation_id=cause.envelope.correlation_id or cause.id,
+            producer=agent,
+            sealed=payload.personal,
+        )
+        event = Event(envelope=envelope, payload=payload, position=self._end)
+        self._keep(event)
+        return event
+
+
+def _tiers(projections: Iterable[Projection]) -> dict[Tier, TierProjection]:
+    # The owners of tiers hold nothing else.
+    return {one.tier: one for one in projections if isinstance(one, TierProjection)}

@@ -8,7 +8,7 @@ answer as it is made, look at health. `actors.backend` implements it over Ray an
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -60,7 +60,7 @@ class Backend(Protocol):
         """
         ...
 
-    def follow(self, shard: int, *, after: int) -> AsyncIterator[Batch]:
+    def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
         """Yield what is appended to a shard after a position, for ever; close the iterator."""
         ...
 

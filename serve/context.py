@@ -25,6 +25,7 @@ from serve.identity import Identities, Person
 from serve.metrics import Metrics
 from serve.problems import NotHandledYet
 from serve.settings import ServeSettings
+from serve.tail import Places
 
 PRODUCER = "gateway"
 REGISTERED_MAX = 100_000
@@ -57,6 +58,7 @@ class GatewayContext:
             backend, pepper_of(keystore), age_s_max=settings.keys_age_s_max
         )
         self.metrics = Metrics()
+        self.event_streams = Places(settings.event_streams_max)
         self._registered: OrderedDict[str, None] = OrderedDict()
         # Forgotten when nobody holds or awaits them.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()

@@ -17,20 +17,24 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from actors.past.queries import AsOf
 from events.nesting import JSON_DEPTH_MAX, is_too_deep
 from serve.context import Caller, caller_of, context_of
 from serve.identity import Person
 from serve.limits import Body as SentBody
 from serve.openapi import COMMON_PROBLEMS
 from serve.problems import POSITION_HEADER, Invalid, Malformed, UnsupportedMediaType, invalid
+from serve.reading import When
 from serve.requests import CLIENT_ID_CHARS_MAX
 
 T = TypeVar("T")
 POSITION_MAX = 2**63 - 1
+MOMENT_CHARS_MAX = 64
 
 _JSON_TYPE = re.compile(r"application/(?:json|[\w.-]+\+json)", re.ASCII)
 _UTF8 = frozenset({"", "utf-8", "utf8"})
 _FAULT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -175,9 +179,40 @@ def moment(text: str, where: str) -> datetime:
         raise invalid(where, "is not a date-time that ISO 8601 knows (years 1 to 9999)") from error
 
 
+def as_of_named(text: str, where: str) -> AsOf:
+    """Return the moment of the log that `text` names: digits are a position, else it is a time.
+
+    Raises:
+        Invalid: it is neither, or larger than any position.
+    """
+    if _DIGITS.fullmatch(text):
+        if len(text) > len(str(POSITION_MAX)) or int(text) > POSITION_MAX:
+            raise invalid(where, f"is larger than any position ({POSITION_MAX})")
+        return int(text)
+    try:
+        return moment(text, where)
+    except Invalid as error:
+        what = "is neither a position (digits) nor a date-time of ISO 8601 (years 1 to 9999)"
+        raise invalid(where, what) from error
+
+
 def person_named(request: Request, user_id: str | None) -> Person:
     """Return the person that the caller's tenant calls `user_id`."""
     return context_of(request).identities.person(caller_of(request).tenant, user_id)
+
+
+def person_asked(request: Request, user_id: str | None) -> Person:
+    """Return the person that `?user_id` names.
+
+    Raises:
+        Invalid: it is empty, too long, or holds control characters.
+    """
+    if user_id is not None and (
+        not 0 < len(user_id) <= CLIENT_ID_CHARS_MAX or _CONTROLS.search(user_id)
+    ):
+        what = f"needs 1 to {CLIENT_ID_CHARS_MAX} characters, none of them a control character"
+        raise Invalid(f"query.user_id {what}", (("query.user_id", what),))
+    return person_named(request, user_id)
 
 
 async def _asked_person(
@@ -187,12 +222,7 @@ async def _asked_person(
         Query(description='Whose. Left out: "default".', examples=["alice"]),
     ] = None,
 ) -> Person:
-    if user_id is not None and (
-        not 0 < len(user_id) <= CLIENT_ID_CHARS_MAX or _CONTROLS.search(user_id)
-    ):
-        what = f"needs 1 to {CLIENT_ID_CHARS_MAX} characters, none of them a control character"
-        raise Invalid(f"query.user_id {what}", (("query.user_id", what),))
-    return person_named(request, user_id)
+    return person_asked(request, user_id)
 
 
 async def _least_position(
@@ -207,9 +237,35 @@ async def _least_position(
     return max(min_position, event_seq)
 
 
+async def _as_of(
+    as_of: Annotated[
+        str | None,
+        Query(
+            max_length=MOMENT_CHARS_MAX,
+            description=(
+                "Answer as of then: a position of the log (digits), or a time (ISO 8601, without a "
+                "zone it is UTC). `min_position` has no meaning with it: the log has every write."
+            ),
+            examples=["120", "2026-01-07T09:30:00Z"],
+        ),
+    ] = None,
+) -> AsOf | None:
+    return None if as_of is None else as_of_named(as_of, "query.as_of")
+
+
 #: The person that `?user_id` names.
 AskedPerson = Annotated[Person, Depends(_asked_person)]
 #: The position that the reader must see, from `?min_position` or `X-Event-Seq`.
 LeastPosition = Annotated[int, Depends(_least_position)]
+#: The moment that `?as_of` names.
+AsOfMoment = Annotated[AsOf | None, Depends(_as_of)]
+
+
+async def _read_at(least_position: LeastPosition, as_of: AsOfMoment) -> When:
+    return When(as_of=as_of, min_position=least_position)
+
+
+#: The moment that a read is of: as of then, or now with at least that position.
+ReadAt = Annotated[When, Depends(_read_at)]
 #: How many items to answer at most.
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]

@@ -18,14 +18,20 @@ from serve import (
     answers,
     memory_forms,
     openapi,
+    past_answers,
     problems,
     requests,
     routes_agents,
     routes_chat,
+    routes_conversation,
+    routes_events,
+    routes_history,
     routes_memory,
     routes_messages,
+    routes_projections,
     routes_search,
     routes_system,
+    routes_timeline,
     routes_tools,
 )
 from serve.backend import Backend
@@ -40,7 +46,9 @@ ABOUT = """A memory platform for AI assistants, on an append-only log of events.
 
 Send a service key in `X-API-Key` or as `Authorization: Bearer <key>`. Every write answers with
 its position in `X-Event-Seq`; a read that passes it (`min_position`, or the same header) sees that
-write. Every error is `application/problem+json` (RFC 9457).
+write. With `as_of`, a position of the log or a time, a read answers as it would have then; the
+position that it stands for comes back in `X-As-Of`. `/events` shows the log itself, and
+`/events/stream` as it grows. Every error is `application/problem+json` (RFC 9457).
 """
 
 
@@ -76,16 +84,23 @@ def build_app(
     app.include_router(routes_system.open_router, prefix=PREFIX, include_in_schema=False)
     for routes in (
         routes_messages,
+        routes_conversation,
         # Before the tiers, or "search" would be taken for one.
         routes_search,
         routes_memory,
+        routes_history,
+        routes_timeline,
+        routes_events,
         routes_chat,
         routes_agents,
         routes_tools,
+        routes_projections,
         routes_system,
     ):
         app.include_router(routes.router, prefix=PREFIX)
-    openapi.install(app, (*openapi.structs_of(requests, answers), *memory_forms.STRUCTS))
+    openapi.install(
+        app, (*openapi.structs_of(requests, answers, past_answers), *memory_forms.STRUCTS)
+    )
     _add_docs(app)
     return app
 

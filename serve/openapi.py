@@ -13,7 +13,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from serve.problems import MEDIA_TYPE, Problem
+from serve.problems import AS_OF_HEADER, MEDIA_TYPE, Problem
 
 Description = dict[str, Any]
 Responses = dict[int | str, Description]
@@ -54,6 +54,15 @@ def gives_any(kinds: Sequence[type], description: str) -> Description:
     """Describe an answer whose shape depends on the path."""
     schema = {"anyOf": [_reference(kind) for kind in kinds]}
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def at_moment(answer: Description) -> Description:
+    """Describe an answer that, asked for with `as_of`, is of the past."""
+    header = {
+        "description": "With `as_of`: the position of the log that the answer is of.",
+        "schema": {"type": "integer"},
+    }
+    return {**answer, "headers": {**answer.get("headers", {}), AS_OF_HEADER: header}}
 
 
 def problem(description: str) -> Description:

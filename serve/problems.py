@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 POSITION_HEADER = "X-Event-Seq"
+#: The position of the log that an answer from the past is of.
+AS_OF_HEADER = "X-As-Of"
 RETRY_AFTER_S = "1"
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 

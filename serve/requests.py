@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from actors.deciders.settings import DeciderSettings, ExtractorName
+from actors.names import Owner
+
 CLIENT_ID_CHARS_MAX = 256
 #: No control characters, to the very end (`$` alone would let a closing line feed pass).
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*(?![\s\S])"
@@ -29,6 +32,14 @@ DateTime = Annotated[
 ]
 Role = Literal["user", "assistant", "system", "tool"]
 Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+#: Digits are a position, as text too.
+Moment = Annotated[
+    Position | Annotated[str, Meta(min_length=1, max_length=64)],
+    Meta(
+        description="A position of the log, or a time in ISO 8601: find what was found then.",
+        examples=[120, "2026-01-07T09:30:00Z"],
+    ),
+]
 SearchMethod = Literal["hybrid", "embedding", "bm25", "string_match"]
 SearchTier = Literal[
     "core", "episodic", "semantic", "procedural", "resource", "knowledge_vault", "conversation"
@@ -119,7 +130,7 @@ class SearchForm(Body, frozen=True, kw_only=True):
     threshold: float | None = None
     min_position: Position = 0
     explain: bool = False
-    as_of: Annotated[DateTime, Meta(description="Not supported yet; refused.")] | None = None
+    as_of: Moment | None = None
 
 
 class RevealForm(Body, frozen=True, kw_only=True):
@@ -133,3 +144,27 @@ class ToolCallForm(Body, frozen=True, kw_only=True):
 
     arguments: dict[str, Any] = {}
     user_id: UserId | None = None
+
+
+class ForkForm(Body, frozen=True, kw_only=True):
+    """From where to decide again, and how: `agents` empty means all six owners of a tier."""
+
+    at: Moment
+    until: Moment | None = None
+    user_id: UserId | None = None
+    agents: Annotated[tuple[Owner, ...], Meta(max_length=6)] = ()
+    extractor: ExtractorName = "rules"
+    settings: DeciderSettings = DeciderSettings()
+
+
+class SwapForm(Body, frozen=True, kw_only=True):
+    """Which rebuilt state to put in place: that of a shard, as of a position."""
+
+    shard: Annotated[int, Meta(ge=0, le=1023)] = 0
+    position: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+class RollBackForm(Body, frozen=True, kw_only=True):
+    """In which shard to put the state back that was replaced last."""
+
+    shard: Annotated[int, Meta(ge=0, le=1023)] = 0

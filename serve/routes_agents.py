@@ -26,16 +26,17 @@ from serve.answers import AgentShown
 from serve.context import GatewayContext, caller_of, context_of, new_event
 from serve.edge import (
     Json,
-    LeastPosition,
     Limit,
+    ReadAt,
     check_storable,
     protected_router,
     read_json,
     written,
 )
 from serve.identity import nobody
-from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_list, takes
+from serve.openapi import BODY_PROBLEMS, MISSING, at_moment, gives, gives_list, takes
 from serve.problems import POSITION_HEADER
+from serve.reading import NOW, Reading, When, read
 from serve.requests import AgentChangeForm, AgentForm
 
 router = protected_router("agents")
@@ -73,38 +74,33 @@ async def create_agent(request: Request) -> Response:
     "/agents/",
     response_class=Json,
     summary="List assistant profiles",
-    responses={200: gives_list(AgentShown, "In order of creation.")},
+    responses={200: at_moment(gives_list(AgentShown, "In order of creation."))},
 )
 async def list_agents(
     request: Request,
-    least_position: LeastPosition,
+    when: ReadAt,
     skip: Annotated[int, Query(ge=0, le=1_000_000, description="How many to pass over.")] = 0,
     limit: Limit = 100,
     agent_type: Annotated[str, Query(max_length=64, description="Only this type.")] = "",
 ) -> Response:
     """List the assistant profiles of the caller's tenant."""
-    context = context_of(request)
-    profiles: tuple[AssistantProfile, ...] = await context.backend.ask(
-        HOME_SHARD,
-        "chat",
-        ListAssistants(
-            tenant=caller_of(request).tenant, skip=skip, limit=limit, agent_type=agent_type
-        ),
-        min_position=least_position,
-        timeout_s=context.settings.read_timeout_s,
-    )
-    return Json([AgentShown.of(profile) for profile in profiles])
+    tenant = caller_of(request).tenant
+    query = ListAssistants(tenant=tenant, skip=skip, limit=limit, agent_type=agent_type)
+    found = await read(context_of(request), HOME_SHARD, "chat", query, when)
+    profiles: tuple[AssistantProfile, ...] = found.answer
+    return Json([AgentShown.of(profile) for profile in profiles], headers=found.headers)
 
 
 @router.get(
     "/agents/{agent_id}",
     response_class=Json,
     summary="Show an assistant profile",
-    responses={200: gives(AgentShown, "The profile."), **MISSING},
+    responses={200: at_moment(gives(AgentShown, "The profile.")), **MISSING},
 )
-async def show_agent(request: Request, agent_id: str, least_position: LeastPosition) -> Response:
+async def show_agent(request: Request, agent_id: str, when: ReadAt) -> Response:
     """Show an assistant profile."""
-    return Json(AgentShown.of(await profile_of(request, agent_id, min_position=least_position)))
+    found = await read_profile(request, agent_id, HOME_SHARD, when)
+    return Json(AgentShown.of(found.answer), headers=found.headers)
 
 
 @router.put(
@@ -142,22 +138,25 @@ async def delete_agent(request: Request, agent_id: str) -> Response:
 
 
 async def profile_of(
-    request: Request, agent_id: str, *, shard: int = HOME_SHARD, min_position: int = 0
+    request: Request, agent_id: str, *, shard: int = HOME_SHARD
 ) -> AssistantProfile:
     """Return a profile of the caller's tenant, as a shard's chat agent knows it.
 
     Raises:
         NotFound: there is no such profile.
     """
-    context = context_of(request)
-    profile: AssistantProfile = await context.backend.ask(
-        shard,
-        "chat",
-        GetAssistant(tenant=caller_of(request).tenant, assistant_id=agent_id),
-        min_position=min_position,
-        timeout_s=context.settings.read_timeout_s,
-    )
+    profile: AssistantProfile = (await read_profile(request, agent_id, shard, NOW)).answer
     return profile
+
+
+async def read_profile(request: Request, agent_id: str, shard: int, when: When) -> Reading:
+    """Read a profile of the caller's tenant, as a shard's chat agent knows it, or knew it.
+
+    Raises:
+        NotFound: there is no such profile.
+    """
+    query = GetAssistant(tenant=caller_of(request).tenant, assistant_id=agent_id)
+    return await read(context_of(request), shard, "chat", query, when)
 
 
 async def _spread(request: Request, agent_id: str, payload: Payload) -> int:

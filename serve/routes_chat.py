@@ -23,18 +23,19 @@ from serve.edge import (
     POSITION_MAX,
     AskedPerson,
     Json,
-    LeastPosition,
     Limit,
+    ReadAt,
     check_storable,
     person_named,
     protected_router,
     read_json,
     written,
 )
-from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_list, takes
+from serve.openapi import BODY_PROBLEMS, MISSING, at_moment, gives, gives_list, takes
 from serve.problems import POSITION_HEADER, invalid, slug
+from serve.reading import read
 from serve.requests import ChatForm
-from serve.routes_agents import profile_of
+from serve.routes_agents import profile_of, read_profile
 from serve.routes_messages import said
 
 log = structlog.get_logger(__name__)
@@ -89,15 +90,17 @@ async def stream_chat(request: Request, agent_id: str) -> Response:
     response_class=Json,
     summary="List the messages of an assistant profile's conversations",
     responses={
-        200: {
-            **gives_list(MessageShown, "Oldest first."),
-            "headers": {
-                CURSOR_HEADER: {
-                    "description": "Pass it as `cursor` for the next page; absent on the last.",
-                    "schema": {"type": "string"},
-                }
-            },
-        },
+        200: at_moment(
+            {
+                **gives_list(MessageShown, "Oldest first."),
+                "headers": {
+                    CURSOR_HEADER: {
+                        "description": "Pass it as `cursor` for the next page; absent on the last.",
+                        "schema": {"type": "string"},
+                    }
+                },
+            }
+        ),
         **MISSING,
     },
 )
@@ -105,7 +108,7 @@ async def list_messages(
     request: Request,
     agent_id: str,
     person: AskedPerson,
-    least_position: LeastPosition,
+    when: ReadAt,
     limit: Limit = 50,
     cursor: Annotated[
         int, Query(ge=0, le=POSITION_MAX, description="Only what comes after this position.")
@@ -115,22 +118,22 @@ async def list_messages(
     ] = "",
 ) -> Response:
     """List what a user and an assistant profile said to each other."""
-    context = context_of(request)
-    await profile_of(request, agent_id)
-    views: tuple[Message, ...] = await context.backend.ask(
-        person.shard,
-        "chat",
-        ListMessages(
-            user=person.id,
-            assistant=agent_id,
-            conversation=conversation_id,
-            limit=limit,
-            after_position=cursor,
-        ),
-        min_position=least_position,
-        timeout_s=context.settings.read_timeout_s,
+    # Positions are those of the person's shard, which knows every profile: the profile is looked
+    # up there as of then. Of now, the shard that is written last says whether it is there.
+    if when.as_of is None:
+        await profile_of(request, agent_id)
+    else:
+        when = (await read_profile(request, agent_id, person.shard, when)).when
+    query = ListMessages(
+        user=person.id,
+        assistant=agent_id,
+        conversation=conversation_id,
+        limit=limit,
+        after_position=cursor,
     )
-    answer = Json([MessageShown.of(view) for view in views])
+    found = await read(context_of(request), person.shard, "chat", query, when)
+    views: tuple[Message, ...] = found.answer
+    answer = Json([MessageShown.of(view) for view in views], headers=found.headers)
     if len(views) == limit:
         answer.headers[CURSOR_HEADER] = str(views[-1].position)
     return answer

@@ -31,8 +31,8 @@ from serve.context import GatewayContext, caller_of, context_of, new_event
 from serve.edge import (
     AskedPerson,
     Json,
-    LeastPosition,
     Limit,
+    ReadAt,
     person_named,
     protected_router,
     read_json,
@@ -49,8 +49,18 @@ from serve.memory_forms import (
     shown,
     tier_named,
 )
-from serve.openapi import BODY_PROBLEMS, MISSING, gives, gives_any, problem, takes, takes_one_of
+from serve.openapi import (
+    BODY_PROBLEMS,
+    MISSING,
+    at_moment,
+    gives,
+    gives_any,
+    problem,
+    takes,
+    takes_one_of,
+)
 from serve.problems import POSITION_HEADER, invalid
+from serve.reading import NOW, Reading, When, read
 from serve.requests import RevealForm
 
 router = protected_router("memory")
@@ -75,48 +85,41 @@ MAKE_EXAMPLE = {"user_id": "alice", "name": "Lisbon", "summary": "Alice lives in
     "/memory/core/blocks",
     response_class=Json,
     summary="Show the persona and human blocks",
-    responses={200: gives(CoreBlocksShown, "The blocks, as they are put in front of a model.")},
+    responses={
+        200: at_moment(gives(CoreBlocksShown, "The blocks, as they are put in front of a model."))
+    },
 )
-async def show_blocks(
-    request: Request, person: AskedPerson, least_position: LeastPosition
-) -> Response:
+async def show_blocks(request: Request, person: AskedPerson, when: ReadAt) -> Response:
     """Show the core blocks of a user."""
-    context = context_of(request)
-    blocks: tuple[CoreBlockView, ...] = await context.backend.ask(
-        person.shard,
-        "core_memory",
-        GetCoreBlocks(user=person.id),
-        min_position=least_position,
-        timeout_s=context.settings.read_timeout_s,
-    )
-    return Json(CoreBlocksShown(blocks=tuple(map(CoreBlockShown.of, blocks))))
+    query = GetCoreBlocks(user=person.id)
+    found = await read(context_of(request), person.shard, "core_memory", query, when)
+    blocks: tuple[CoreBlockView, ...] = found.answer
+    shown_blocks = CoreBlocksShown(blocks=tuple(map(CoreBlockShown.of, blocks)))
+    return Json(shown_blocks, headers=found.headers)
 
 
 @router.get(
     "/memory/{tier}",
     response_class=Json,
     summary="List the memories of a tier",
-    responses={200: gives(PageShown, "Oldest first."), **MISSING},
+    responses={200: at_moment(gives(PageShown, "Oldest first.")), **MISSING},
 )
 async def list_memories(
     request: Request,
     tier: TierName,
     person: AskedPerson,
-    least_position: LeastPosition,
+    when: ReadAt,
     limit: Limit = 50,
     cursor: Cursor = "",
     ended: Annotated[bool, Query(description="Also those that no longer hold.")] = False,
 ) -> Response:
     """List a user's memories of one tier, a page at a time."""
-    context = context_of(request)
-    page: Page = await context.backend.ask(
-        person.shard,
-        OWNER_OF[tier_named(tier)],
-        ListMemories(user=person.id, limit=limit, cursor=cursor, ended=ended),
-        min_position=least_position,
-        timeout_s=context.settings.read_timeout_s,
-    )
-    return Json(PageShown(items=tuple(map(shown, page.items)), next_cursor=page.next_cursor))
+    query = ListMemories(user=person.id, limit=limit, cursor=cursor, ended=ended)
+    owner = OWNER_OF[tier_named(tier)]
+    found = await read(context_of(request), person.shard, owner, query, when)
+    page: Page = found.answer
+    items = tuple(map(shown, page.items))
+    return Json(PageShown(items=items, next_cursor=page.next_cursor), headers=found.headers)
 
 
 @router.post(
@@ -155,18 +158,14 @@ async def make_memory(request: Request, tier: TierName) -> Response:
     "/memory/{tier}/{memory_id}",
     response_class=Json,
     summary="Show a memory",
-    responses={200: gives_any(tuple(VIEWS.values()), "The memory."), **MISSING},
+    responses={200: at_moment(gives_any(tuple(VIEWS.values()), "The memory.")), **MISSING},
 )
 async def show_memory(
-    request: Request,
-    tier: TierName,
-    memory_id: str,
-    person: AskedPerson,
-    least_position: LeastPosition,
+    request: Request, tier: TierName, memory_id: str, person: AskedPerson, when: ReadAt
 ) -> Response:
     """Show a memory; a superseded one too, with when it held."""
-    view = await _get(request, person, tier_named(tier), memory_id, least_position)
-    return Json(shown(view))
+    found = await _read(context_of(request), person, tier_named(tier), memory_id, when)
+    return Json(shown(found.answer), headers=found.headers)
 
 
 @router.patch(
@@ -290,26 +289,36 @@ async def _ask_owner(request: Request, person: Person, wanted: MemoryChangeReque
     return _Asked(event, position, await context.handled(person, position))
 
 
-async def _get(
-    request: Request, person: Person, tier: Tier, memory_id: str, min_position: int = 0
-) -> MemoryView:
-    view = await _find(context_of(request), person, tier, memory_id, min_position)
-    if view is None:
-        raise NotFound(f"there is no {tier} memory {memory_id[:100]!r} of this user")
+async def _read(
+    context: GatewayContext, person: Person, tier: Tier, memory_id: str, when: When
+) -> Reading:
+    """Return a memory's view; one that is forgotten is not there.
+
+    Raises:
+        NotFound: it is not there.
+    """
+    missing = NotFound(f"there is no {tier} memory {memory_id[:100]!r} of this user")
+    query = GetMemory(user=person.id, memory_id=memory_id)
+    try:
+        found = await read(context, person.shard, OWNER_OF[tier], query, when)
+    except NotFound as error:
+        raise missing from error
+    if found.answer.status == "forgotten":
+        raise missing
+    return found
+
+
+async def _get(request: Request, person: Person, tier: Tier, memory_id: str) -> MemoryView:
+    view: MemoryView = (await _read(context_of(request), person, tier, memory_id, NOW)).answer
     return view
 
 
 async def _find(
     context: GatewayContext, person: Person, tier: Tier, memory_id: str, min_position: int
 ) -> MemoryView | None:
+    when = When(min_position=min_position)
     try:
-        view: MemoryView = await context.backend.ask(
-            person.shard,
-            OWNER_OF[tier],
-            GetMemory(user=person.id, memory_id=memory_id),
-            min_position=min_position,
-            timeout_s=context.settings.read_timeout_s,
-        )
+        view: MemoryView = (await _read(context, person, tier, memory_id, when)).answer
     except NotFound:
         return None
-    return None if view.status == "forgotten" else view
+    return view

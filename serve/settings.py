@@ -22,6 +22,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     408 in text/html: no setting of Serve makes problems of those.
 
     `body_timeout_s` is the time that a whole body may take to arrive, of a caller that is known.
+    `event_streams_max` is how many streams of events a replica keeps open at a time; each takes one
+    of its `ongoing_requests_max`. A stream ends after `event_stream_s_max`: its client comes back
+    with the place that it got to, and shows its key again.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +41,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     read_timeout_s: float = 10.0
     wait_timeout_s: float = 30.0
     answer_timeout_s: float = 120.0
+    past_timeout_s: float = 60.0
+    event_streams_max: int = 32
+    event_stream_s_max: float = 3_600.0
     ready_lag_events_max: int = 10_000
     status_age_s_max: float = 0.5
     keys_age_s_max: float = 5.0
@@ -64,6 +70,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
             "read_timeout_s",
             "wait_timeout_s",
             "answer_timeout_s",
+            "past_timeout_s",
+            "event_streams_max",
+            "event_stream_s_max",
         ):
             if getattr(self, name) <= 0:
                 raise Misconfigured(f"{name} must be greater than 0, not {getattr(self, name)}")

@@ -222,6 +222,18 @@ class ApiClient:
         path = f"{API}/status" + ("?hashes=true" if hashes else "")
         return await self._call("GET", path, dict[str, Any])
 
+    async def swap(self, projection: str, shard: int, position: int) -> dict[str, Any]:
+        """Let an agent adopt the state rebuilt up to `position`; return the state that is live."""
+        body = {"shard": shard, "position": position}
+        return await self._call(
+            "POST", f"{API}/projections/{projection}/swap", dict[str, Any], body
+        )
+
+    async def roll_back(self, projection: str, shard: int) -> dict[str, Any]:
+        """Let an agent put the state back that was replaced; return the state that is live."""
+        path = f"{API}/projections/{projection}/roll-back"
+        return await self._call("POST", path, dict[str, Any], {"shard": shard})
+
     async def reach(self, patience_s: float) -> None:
         """Return when the system has answered anything at all.
 

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cluster import VERSION, cli_eval, cli_events, cli_memory, cli_system
+from cluster import (
+    VERSION,
+    cli_backup,
+    cli_eval,
+    cli_events,
+    cli_fork,
+    cli_jobs,
+    cli_memory,
+    cli_past,
+    cli_rebuild,
+    cli_replay,
+    cli_system,
+)
 from cluster.cli_output import WrongUse, err, out
 from events.errors import MirixError, Misconfigured
 
@@ -24,7 +36,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for family in (cli_system, cli_memory, cli_events, cli_eval):
+for family in (
+    cli_system,
+    cli_memory,
+    cli_past,
+    cli_replay,
+    cli_fork,
+    cli_events,
+    cli_rebuild,
+    cli_backup,
+    cli_eval,
+    cli_jobs,
+):
     family.register(app)
 
 

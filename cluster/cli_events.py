@@ -1,4 +1,4 @@
-"""`mirix events tail | show | grep`, `mirix rebuild`, `mirix verify`: the log itself."""
+"""`mirix events tail | show | grep | tree`: the log itself."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from cluster.cli_output import (
     AsJson,
     Data,
     WrongUse,
-    open_client,
     out,
-    reached,
+    refusal_is_wrong_use,
     run,
     running_system,
     show_json,
-    table,
 )
-from events.errors import CorruptLog, NotFound
+from cluster.moments import checked_moment, moment_of
+from events.errors import NotFound
 
 if TYPE_CHECKING:
-    from actors.rebuilding import Comparison
     from cluster.data_dir import DataDir, SystemRecord
     from cluster.log_reading import Filter
 
@@ -41,6 +39,17 @@ def _known_event(kind: str) -> str:
     return kind
 
 
+def _known_producer(name: str) -> str:
+    if name:
+        from serve.event_filters import PRODUCERS
+
+        if name not in PRODUCERS:
+            near = get_close_matches(name, PRODUCERS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(PRODUCERS)}"
+            raise typer.BadParameter(f"{name} appends no events; {hint}")
+    return name
+
+
 def _regular(pattern: str) -> str:
     try:
         re.compile(pattern)
@@ -49,21 +58,26 @@ def _regular(pattern: str) -> str:
     return pattern
 
 
-def _known_projection(name: str | None) -> str | None:
-    if name is None:
-        return None
-    from actors.rebuilding import agents_of
-
-    if not agents_of(name):
-        raise typer.BadParameter(f"{name} is none; choose from {', '.join(agents_of(None))}")
-    return name
-
-
 Kind = Annotated[
     str,
     typer.Option("--type", help="Only this event, e.g. MessageReceived.", callback=_known_event),
 ]
 Whose = Annotated[str, typer.Option("--user", help="Only of this user (your id or usr_...).")]
+Agent = Annotated[
+    str,
+    typer.Option(
+        "--agent", help="Only what this one appended, e.g. search.", callback=_known_producer
+    ),
+]
+Correlation = Annotated[str, typer.Option("--correlation", help="Only what came of one request.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="From this position or time on.", callback=checked_moment),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", help="Up to this position or time.", callback=checked_moment),
+]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, max=100_000, help="How many.")]
 
 events_app = typer.Typer(help="Look into the log of the system on this machine.")
@@ -74,9 +88,8 @@ def register(app: typer.Typer) -> None:
     events_app.command()(tail)
     events_app.command()(show)
     events_app.command()(grep)
+    events_app.command()(tree)
     app.add_typer(events_app, name="events", no_args_is_help=True)
-    app.command()(rebuild)
-    app.command()(verify)
 
 
 def tail(
@@ -84,17 +97,21 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for more.")] = False,
     kind: Kind = "",
     user: Whose = "",
+    agent: Agent = "",
+    correlation: Correlation = "",
+    since: Since = None,
+    until: Until = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the last events; personal payloads are opened with the local keys.
 
-    Examples: `mirix events tail -n 5` · `mirix events tail -f --type MemoryRecorded`
+    Examples: `mirix events tail -n 5` · `mirix events tail -f --type MemoryRecorded` ·
+    `mirix events tail --agent search --since 2026-01-07`
     """
-    from cluster.log_reading import Filter
-
+    wanted = _filter("", kind, user, agent, correlation, (since, until))
     directory, record = _here(data)
-    run(_tail(directory, record, Filter(kind=kind, user=user), count, follow, as_json))
+    run(_tail(directory, record, wanted, count, follow, as_json))
 
 
 async def _tail(
@@ -147,17 +164,21 @@ def grep(
     ],
     kind: Kind = "",
     user: Whose = "",
+    agent: Agent = "",
+    correlation: Correlation = "",
+    since: Since = None,
+    until: Until = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the events whose envelope or payload matches.
 
-    Example: `mirix events grep lisbon --type MemoryRecorded --user alice`
+    Examples: `mirix events grep lisbon --type MemoryRecorded --user alice` ·
+    `mirix events grep . --agent chat --since 120 --until 400`
     """
-    from cluster.log_reading import Filter
-
+    wanted = _filter(pattern, kind, user, agent, correlation, (since, until))
     directory, record = _here(data)
-    run(_grep(directory, record, Filter(kind=kind, user=user, pattern=pattern), as_json))
+    run(_grep(directory, record, wanted, as_json))
 
 
 async def _grep(directory: DataDir, record: SystemRecord, wanted: Filter, as_json: bool) -> None:
@@ -182,69 +203,79 @@ def _print(event: dict[str, Any], as_json: bool) -> None:
     out.print_json(data=event["payload"], indent=None)
 
 
-def rebuild(
-    projection: Annotated[
-        str | None,
-        typer.Option(
-            "--projection",
-            help="Only this one (or its agent's name).",
-            callback=_known_projection,
-        ),
-    ] = None,
+def _filter(
+    pattern: str,
+    kind: str,
+    user: str,
+    producer: str,
+    correlation: str,
+    moments: tuple[str | None, str | None],
+) -> Filter:
+    from cluster.log_reading import Filter
+
+    since, until = (None if text is None else moment_of(text) for text in moments)
+    with refusal_is_wrong_use():
+        return Filter(
+            pattern=pattern,
+            kind=kind,
+            user=user,
+            producer=producer,
+            correlation=correlation,
+            since=since,
+            until=until,
+        )
+
+
+def tree(
+    correlation: Annotated[
+        str, typer.Argument(metavar="ID", help="A correlation id, as the events show it.")
+    ],
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuild projections from the log alone and set their state hashes beside the live ones.
+    """Show everything that came of one request as a tree: each event below the one it followed.
 
-    Examples: `mirix rebuild` · `mirix rebuild --projection semantic --json`
-
-    Nothing of the running system is changed. Exit status 1 when a hash differs.
+    Example: `mirix events tree req_abc`
     """
-    _show_compared(run(_compare(data, projection)), as_json)
+    with refusal_is_wrong_use():
+        found = run(_correlated(data, correlation))
+    if as_json:
+        show_json(found)
+        return
+    from cluster.cli_past_show import event_trees
+
+    out.print(event_trees(found, correlation))
 
 
-def verify(data: Data = None, as_json: AsJson = False) -> None:
-    """Check that the log is whole and that every live projection is what the log says.
-
-    Example: `mirix verify --json`
-
-    Reads every event, checking for gaps and altered bytes. Exit status 1 when anything differs.
-    """
-    _show_compared(run(_compare(data, None, whole=True)), as_json)
-
-
-async def _compare(
-    data: Path | None, projection: str | None, *, whole: bool = False
-) -> list[Comparison]:
-    from cluster.log_reading import read_events
-    from cluster.rebuilding import live_states, rebuild_and_compare
-
-    directory, record = _here(data)
-    async with reached(open_client(data, None)) as client:
-        live = live_states(await client.status(hashes=True), projection)
-    if whole:
-        async for _ in read_events(directory, record):
-            pass  # reading is the check: a gap or an altered byte raises
-    return await rebuild_and_compare(directory, record, live)
-
-
-def _show_compared(compared: list[Comparison], as_json: bool) -> None:
+async def _correlated(data: Path | None, correlation: str) -> list[dict[str, Any]]:
     import msgspec
 
-    if as_json:
-        equal = [{**msgspec.to_builtins(item), "equal": item.is_equal} for item in compared]
-        show_json(equal)
-    else:
-        rows = table("", "shard", "projection", "position", "events", "rebuilt", "live")
-        for item in compared:
-            mark = "[green]equal[/green]" if item.is_equal else "[red]differs[/red]"
-            numbers = (str(item.position), str(item.events))
-            hashes = (item.rebuilt_hash[:16], item.live_hash[:16])
-            rows.add_row(mark, str(item.shard), item.projection, *numbers, *hashes)
-        out.print(rows)
-    wrong = [f"{item.projection} of shard {item.shard}" for item in compared if not item.is_equal]
-    if wrong:
-        raise CorruptLog(f"not what the log says: {', '.join(wrong)}")
+    from actors.past.events import get_correlation
+    from actors.past.moments import Moments
+    from actors.past.queries import GetCorrelation
+    from cluster.sources import open_source
+
+    query = GetCorrelation(tenant=None, correlation_id=correlation)
+    nodes: list[dict[str, Any]] = []
+    async with open_source(data) as source:
+        for reader in source.readers.values():
+            index = await Moments(reader).index()
+            try:
+                found = await get_correlation(reader, index, query)
+            except NotFound:
+                continue  # a request about all shards has events in each, others in one
+            nodes += [_with_children(msgspec.to_builtins(node)) for node in found]
+    if not nodes:
+        raise NotFound(f"there are no events of correlation {correlation[:100]!r}")
+    return nodes
+
+
+def _with_children(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a node with its children spelled out, where it has none as well."""
+    return {
+        "event": node["event"],
+        "children": [_with_children(child) for child in node.get("children", ())],
+    }
 
 
 def _here(data: Path | None) -> tuple[DataDir, SystemRecord]:

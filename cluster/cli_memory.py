@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,10 +22,12 @@ from cluster.cli_output import (
     out,
     progress_bar,
     reached,
+    refusal_is_wrong_use,
     run,
     show_json,
     table,
 )
+from cluster.moments import AsOf
 from events.errors import CommandRejected
 
 if TYPE_CHECKING:
@@ -162,15 +165,19 @@ def search(
     tier: Tiers = None,
     limit: Limit = 10,
     method: Method = "hybrid",
+    as_of: AsOf = None,
     data: Data = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search the six tiers and the messages themselves.
+    """Search the six tiers and the messages themselves, now or as of a moment.
 
-    Examples: `mirix search "green build"` · `mirix search 护照 --tier knowledge_vault --json`
+    Examples: `mirix search "green build"` · `mirix search 护照 --tier knowledge_vault --json` ·
+    `mirix search "where do I live" --as-of 2026-01-07`
     """
-    found = run(_search(open_client(data, url), query, user, tier, limit, method))
+    client = open_client(data, url)
+    with refusal_is_wrong_use() if as_of is not None else nullcontext():
+        found = run(_search(client, query, user, tier, limit, method, as_of))
     if as_json:
         show_json(found)
         return
@@ -179,6 +186,8 @@ def search(
         when = hit.occurred_at or (hit.said_at or "")[:10]
         rows.add_row(f"{hit.score:.3f}", hit.tier, when, _one_line(hit.text))
     out.print(rows if found.results else "nothing found")
+    if as_of is not None:
+        err.print(f"as of position {found.position}", style="dim", highlight=False)
 
 
 async def _search(
@@ -188,10 +197,11 @@ async def _search(
     tiers: list[Tier] | None,
     limit: int,
     method: str,
+    as_of: str | None,
 ) -> Found:
     async with reached(client):
         return await client.search(
-            query, user_id=user, tiers=tiers, limit=limit, search_method=method
+            query, user_id=user, tiers=tiers, limit=limit, search_method=method, as_of=as_of
         )
 
 

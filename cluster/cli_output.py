@@ -19,14 +19,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from events.errors import CommandRejected, Misconfigured
+from events.errors import CommandRejected, Misconfigured, NotFound
 
 if TYPE_CHECKING:
     from cluster.api_client import ApiClient
+    from cluster.api_client_past import PastClient
     from cluster.data_dir import SystemRecord
     from cluster.settings import Settings
 
 Result = TypeVar("Result")
+Client = TypeVar("Client", bound="ApiClient")
 
 Data = Annotated[
     Path | None,
@@ -149,14 +151,15 @@ def running_system(settings: Settings) -> SystemRecord:
 
 def open_client(
     data: Path | None, url: str | None, *, patience_s: float = INTERACTIVE_S
-) -> ApiClient:
+) -> PastClient:
     """Return a client of the system that is meant: `--url`, `--data`, MIRIX_URL, MIRIX_DATA.
 
     Raises:
         Misconfigured: a system elsewhere is meant and its address is none, or its key is not set.
         Unavailable: no system runs on the data directory.
     """
-    from cluster.api_client import ApiClient, base_address
+    from cluster.api_client import base_address
+    from cluster.api_client_past import PastClient
     from cluster.operator_key import local_operator_key
     from cluster.settings import from_environment
 
@@ -166,14 +169,14 @@ def open_client(
         address = base_address(elsewhere)
         if not settings.api_key:
             raise Misconfigured(f"set MIRIX_API_KEY to a service key of {address}")
-        return ApiClient(address, settings.api_key, patience_s=patience_s)
+        return PastClient(address, settings.api_key, patience_s=patience_s)
     record = running_system(settings)
     key = settings.api_key or local_operator_key(settings.data_dir)
-    return ApiClient(record.url, key, patience_s=patience_s)
+    return PastClient(record.url, key, patience_s=patience_s)
 
 
 @asynccontextmanager
-async def reached(client: ApiClient) -> AsyncIterator[ApiClient]:
+async def reached(client: Client) -> AsyncIterator[Client]:
     """Use a client whose system has given a sign of life; close it afterwards.
 
     Raises:
@@ -182,6 +185,18 @@ async def reached(client: ApiClient) -> AsyncIterator[ApiClient]:
     async with client:
         await client.reach(INTERACTIVE_S)
         yield client
+
+
+@contextmanager
+def refusal_is_wrong_use() -> Iterator[None]:
+    """Take what is refused (422) and what is not there (404) for something asked wrongly."""
+    try:
+        yield
+    except CommandRejected as error:
+        # Their kinds have other reasons: a wrong key, a person's rights, a size.
+        if type(error) not in (CommandRejected, NotFound):
+            raise
+        raise WrongUse(error.message) from error
 
 
 @contextmanager

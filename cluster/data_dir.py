@@ -3,7 +3,7 @@
 log/         the log (JetStream's store)      keys/       master.key and keys.db, apart from it
 snapshots/   projections, to start quickly    models/     the embedder's built graph
 run/         system.json and the processes' own logs, gone or useless after a stop
-mirix.toml   optional settings
+mirix.toml   optional settings                restoring.json  while a backup is being restored
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class SystemRecord(msgspec.Struct, frozen=True, kw_only=True):
     nats_password_file: str = ""
     nats_monitor_url: str = ""
     ray_temp_dir: str = ""
+    ray_address: str = ""
+    ray_dashboard_url: str = ""
     started_at: str = ""
     processes: tuple[ProcessRecord, ...] = ()
 
@@ -64,6 +66,11 @@ class DataDir(msgspec.Struct, frozen=True):
     def keys(self) -> Path:
         """The key store."""
         return self.root / "keys"
+
+    @property
+    def keys_file(self) -> Path:
+        """The data keys, wrapped by the master key."""
+        return self.keys / "keys.db"
 
     @property
     def master_key(self) -> Path:
@@ -96,6 +103,11 @@ class DataDir(msgspec.Struct, frozen=True):
         return self.run / "lock"
 
     @property
+    def restoring_file(self) -> Path:
+        """There while a backup is being restored: what is there then is not to be started."""
+        return self.root / "restoring.json"
+
+    @property
     def supervisor_log(self) -> Path:
         """What the supervisor and its libraries write."""
         return self.run / "supervisor.log"
@@ -121,6 +133,18 @@ class DataDir(msgspec.Struct, frozen=True):
             ) from error
         if not os.access(self.run, os.W_OK):
             raise Misconfigured(f"data directory {self.root} is not writable by this user")
+
+    def refuse_half_restored(self) -> None:
+        """See that no restore was left in the middle.
+
+        Raises:
+            CommandRejected: one was; what is there is not all that was backed up.
+        """
+        if self.restoring_file.exists():
+            raise CommandRejected(
+                f"{self.root} holds a backup that was not restored to its end; run the same "
+                "`mirix restore` again, or empty the directory"
+            )
 
     def read_system(self) -> SystemRecord | None:
         """Return the record of the running system, or None when there is none.

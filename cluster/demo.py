@@ -29,7 +29,7 @@ from cluster.lifecycle import start_detached, stop_system
 from cluster.operator_key import local_operator_key
 from cluster.presence import resident_mb
 from cluster.progress import Progress
-from cluster.rebuilding import live_states, rebuild_and_compare
+from cluster.rebuilding import rebuild_shard
 from cluster.records import read_file
 from events.errors import MirixError, Unavailable
 from events.memory import TIERS
@@ -176,8 +176,8 @@ async def _state_of(client: ApiClient, agent: str) -> StateView:
 
 async def _rebuild(client: ApiClient, directory: DataDir, record: SystemRecord) -> None:
     headline("All projections rebuilt from the log")
-    live = live_states(await client.status(hashes=True))
-    compared = await rebuild_and_compare(directory, record, live)
+    done = await rebuild_shard(client, directory, record, shard=0, dry_run=True)
+    compared = [one.comparison for one in done]
     rows = table("projection", "position", "live", "rebuilt", "")
     for item in compared:
         mark = "equal" if item.is_equal else "DIFFERS"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from actors.past.showing import plain_payload
 from cluster import wiring
 from cluster.data_dir import DataDir, SystemRecord
 from events.catalogue import CATALOGUE
@@ -28,11 +30,18 @@ from serve.identity import Identities
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events: of a type, of a user (the client's id or the opaque one), with a text."""
+    """Which events: of a type, of a user (the client's id or the opaque one), with a text.
+
+    `producer` is who appended them. `since` and `until` are positions or times, both included.
+    """
 
     kind: str = ""
     user: str = ""
     pattern: str = ""
+    producer: str = ""
+    correlation: str = ""
+    since: int | datetime | None = None
+    until: int | datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can never match.
@@ -46,6 +55,41 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
             re.compile(self.pattern)
         except re.error as error:
             raise CommandRejected(f"{self.pattern!r} is not a pattern: {error}") from error
+        match self.since, self.until:
+            case int(first), int(last):
+                is_empty = first > last
+            case datetime() as begin, datetime() as end:
+                is_empty = begin > end
+            case _:
+                is_empty = False  # a position and a time: the log tells
+        if is_empty:
+            raise CommandRejected("since is after until: nothing lies between them")
+
+    def fits(self, event: Event) -> bool:
+        """Say whether an event is of that producer and correlation, and of that time."""
+        envelope = event.envelope
+        return (
+            self.producer in ("", envelope.producer)
+            and self.correlation in ("", envelope.correlation_id)
+            and not _is_before(event, self.since)
+            and (self.until is None or not _is_after(event, self.until))
+        )
+
+
+def _is_before(event: Event, moment: int | datetime | None) -> bool:
+    match moment:
+        case None:
+            return False
+        case int():
+            return event.position < moment
+        case _:
+            return event.envelope.recorded_at < moment
+
+
+def _is_after(event: Event, moment: int | datetime) -> bool:
+    if isinstance(moment, int):
+        return event.position > moment
+    return event.envelope.recorded_at > moment
 
 
 @asynccontextmanager
@@ -162,6 +206,8 @@ class LogReader:
         return frozenset({wanted.kind}) if wanted.kind else None
 
     def _is_wanted(self, event: Event, shown: dict[str, Any], wanted: Filter) -> bool:
+        if not wanted.fits(event):
+            return False
         if wanted.user and event.user != self._opaque(wanted.user):
             return False
         if not wanted.pattern:
@@ -176,19 +222,6 @@ class LogReader:
 
 
 def shown_event(event: Event) -> dict[str, Any]:
-    """Return an event as JSON values; bytes (vectors, sealed secrets) by their length only."""
-    fields = msgspec.to_builtins(msgspec.structs.asdict(event.envelope), builtin_types=(bytes,))
-    payload = msgspec.to_builtins(event.payload, builtin_types=(bytes,))
-    return {"position": event.position, **fields, "payload": _without_bytes(payload)}
-
-
-def _without_bytes(value: Any) -> Any:
-    match value:
-        case bytes():
-            return f"<{len(value)} bytes>"
-        case dict():
-            return {key: _without_bytes(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_without_bytes(item) for item in value]
-        case _:
-            return value
+    """Return an event as JSON values, without secrets; bytes by their length only."""
+    fields = msgspec.to_builtins(msgspec.structs.asdict(event.envelope))
+    return {"position": event.position, **fields, "payload": plain_payload(event)}

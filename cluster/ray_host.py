@@ -14,12 +14,15 @@ import shutil
 import socket
 import sys
 import tempfile
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 from cluster import haproxy
 from cluster.data_dir import DataDir
 from events.durable_file import write_whole
 from events.errors import Misconfigured
+from events.memory import Value
 from serve.settings import INNER_PORTS, ServeSettings
 
 NAMESPACE = "mirix"
@@ -32,6 +35,14 @@ _PORT_MIN, _PORT_MAX = 20_000, 32_000
 _PORT_TRIES_MAX = 200
 
 
+class RayHead(Value, frozen=True, kw_only=True):
+    """Where a started cluster is: its session directory, its address, the URL of its Jobs API."""
+
+    sessions: Path
+    address: str
+    dashboard_url: str
+
+
 def temp_dir(run_id: str) -> Path:
     """Return the directory for Ray's sockets and session files: short, and of this run alone."""
     base = Path(tempfile.gettempdir())
@@ -41,18 +52,23 @@ def temp_dir(run_id: str) -> Path:
     return base / name
 
 
-def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> Path:
-    """Start a cluster of this machine and connect to it; return its session directory."""
+def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> RayHead:
+    """Start a cluster of this machine and connect to it; return where it is."""
     sessions = temp_dir(run_id)
+    first = free_ports(INNER_PORTS + 1)
     os.environ.update(_switches(directory))
-    os.environ.update(serving.environment(free_ports(INNER_PORTS)))
+    os.environ.update(serving.environment(first))
     os.environ.update(haproxy.environment(sessions / "haproxy"))
     import ray  # after its switches are set: some are read at import
 
-    ray.init(
+    _let_the_agent_choose_its_port()
+    context: Any = ray.init(
         address="local",
         namespace=NAMESPACE,
-        include_dashboard=False,
+        # The Jobs API is a part of the dashboard (docs/adr/0009).
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=first + INNER_PORTS,
         num_cpus=max(2, os.cpu_count() or 1),
         object_store_memory=OBJECT_STORE_BYTES,
         log_to_driver=False,
@@ -61,7 +77,26 @@ def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> Path:
     )
     # Ray opens its directory to everybody; HAProxy's command socket is in there.
     sessions.chmod(0o700)
-    return sessions
+    where = context.address_info
+    # As `ray start` does: where a job of this cluster finds it when others run on the machine.
+    (sessions / "ray_current_cluster").write_text(where["gcs_address"])
+    return RayHead(
+        sessions=sessions,
+        address=where["gcs_address"],
+        dashboard_url=f"http://{where['webui_url']}",
+    )
+
+
+def _let_the_agent_choose_its_port() -> None:
+    """Let the agent of Ray's dashboard, which starts the jobs, listen on any port that is free.
+
+    `ray.init` has no argument for it. Its default is one port for all of a machine, so that of two
+    clusters only the first could run jobs.
+    """
+    from ray._private.parameter import RayParams
+
+    kind: Any = RayParams
+    kind.__init__ = partialmethod(kind.__init__, dashboard_agent_listen_port=0)
 
 
 def stop_ray(run_id: str) -> None:
@@ -101,16 +136,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def credentials(directory: DataDir) -> dict[str, str]:
+    """Return what a process needs in its environment to be let in by this directory's cluster."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(directory.run / "ray-token")}
+
+
 def _switches(directory: DataDir) -> dict[str, str]:
     token = directory.run / "ray-token"
     if not token.exists():
         write_whole(token, secrets.token_hex(32).encode())
     return {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
+        **credentials(directory),
         "RAY_USAGE_STATS_ENABLED": "0",
         # Ray takes the loopback address for its node only where it knows no clusters; this says so.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # Ray gives up a start whose dashboard is late; a busy machine is slow, not broken.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120",
+        "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "120",
         "RAY_DEDUP_LOGS": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # Many small processes: threads that each would start, and memory that each would hold on to
@@ -119,10 +161,11 @@ def _switches(directory: DataDir) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         # Workers must find the five packages when the checkout is not linked into the environment.
-        "PYTHONPATH": _python_path(),
+        "PYTHONPATH": python_path(),
     }
 
 
-def _python_path() -> str:
+def python_path() -> str:
+    """Return the search path on which a process finds the five packages."""
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return os.pathsep.join(dict.fromkeys(path for path in paths if path))

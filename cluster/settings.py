@@ -29,6 +29,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1024, description="a whole number f
 Events = Annotated[
     int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
 ]
+Kept = Annotated[int, msgspec.Meta(ge=2, le=1000, description="a whole number from 2 to 1000")]
 Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400")
 ]
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedder_precision: Precision = "int8"
     embedder_threads: Count = 2
     snapshot_every_events: Events = 20_000
+    snapshot_every_s: Seconds = 3600.0
+    snapshots_kept: Kept = 8
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0
     log_level: LogLevel = "info"
@@ -84,6 +87,11 @@ def from_environment(data: Path | None = None, **flags: Any) -> Settings:
         Misconfigured: a value or a name is wrong.
     """
     return compose(os.environ, data=data, flags=flags)
+
+
+def ray_address() -> str:
+    """Return the address of the Ray cluster below whose Jobs API this process runs, or nothing."""
+    return os.environ.get("RAY_ADDRESS", "")
 
 
 def compose(

@@ -53,6 +53,7 @@ async def run_system(settings: Settings, tell: Callable[[Progress], None]) -> No
     directory = DataDir(settings.data_dir)
     directory.prepare()
     with directory.lock():
+        directory.refuse_half_restored()
         clean_up(directory)
         _check_port(settings)
         await _Supervisor(settings, directory, tell).run()
@@ -115,11 +116,15 @@ class _Supervisor:
         self._step("starting Ray")
         # In this thread: the kernel ends Ray's processes when the thread that made them ends.
         stack.push_async_callback(self._part("Ray", ray_host.stop_ray, self._record.run_id))
-        sessions = ray_host.start_ray(
+        head = ray_host.start_ray(
             self._directory, self._record.run_id, wiring.serve_settings(self._settings)
         )
         self._hear_signals()  # Ray put its own handlers in the place of ours
-        self._write(ray_temp_dir=str(sessions))
+        self._write(
+            ray_temp_dir=str(head.sessions),
+            ray_address=head.address,
+            ray_dashboard_url=head.dashboard_url,
+        )
         operator = local_operator_key(self._settings.data_dir)
         await self._start_actors(stack, log, operator)
         await self._wait_ready(operator)

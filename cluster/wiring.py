@@ -21,7 +21,7 @@ from serve.settings import ServeSettings
 
 def keystore(directory: DataDir) -> SqliteKeyStore:
     """Open the key store of a data directory."""
-    return SqliteKeyStore(directory.keys / "keys.db", directory.master_key)
+    return SqliteKeyStore(directory.keys_file, directory.master_key)
 
 
 def log_settings(record: SystemRecord) -> LogSettings:
@@ -52,13 +52,15 @@ def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
     directory = DataDir(settings.data_dir)
     return ActorSettings(
         log=log,
-        keys_file=directory.keys / "keys.db",
+        keys_file=directory.keys_file,
         master_key_file=directory.master_key,
         snapshots_dir=directory.snapshots,
         models_dir=directory.models,
         embedder_precision=settings.embedder_precision,
         embedder_threads=settings.embedder_threads,
         snapshot_every_events=settings.snapshot_every_events,
+        snapshot_every_s=settings.snapshot_every_s,
+        snapshots_kept=settings.snapshots_kept,
         start_timeout_s=settings.ready_timeout_s,
         log_level=settings.log_level,
     )

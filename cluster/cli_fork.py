@@ -1,0 +1,199 @@
+"""`mirix fork`: what would be remembered, had the agents decided otherwise from some time on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.cli_output import (
+    AsJson,
+    Data,
+    counted,
+    out,
+    progress_bar,
+    refusal_is_wrong_use,
+    run,
+    show_json,
+)
+from cluster.cli_replay import FromBackup, FromFile, KeysFrom
+from cluster.moments import checked_moment, moment_of
+from events.errors import CommandRejected
+
+if TYPE_CHECKING:
+    from actors.past.queries import ForkReport
+    from cluster.sources import Source
+
+
+class Owner(StrEnum):
+    """The agents that can decide otherwise, as choices (`actors.past.fork.FORKABLE`)."""
+
+    CORE_MEMORY = "core_memory"
+    EPISODIC_MEMORY = "episodic_memory"
+    SEMANTIC_MEMORY = "semantic_memory"
+    PROCEDURAL_MEMORY = "procedural_memory"
+    RESOURCE_MEMORY = "resource_memory"
+    KNOWLEDGE_VAULT = "knowledge_vault"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(fork)
+
+
+def fork(
+    at: Annotated[
+        str,
+        typer.Option("--at", help="Fork here: a position or a time.", callback=checked_moment),
+    ],
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="Inputs up to here (default: all).", callback=checked_moment),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Only this user's memory (default: everybody's).")
+    ] = None,
+    shard: Annotated[int, typer.Option("--shard", min=0, help="Which shard.")] = 0,
+    agents: Annotated[
+        list[Owner] | None,
+        typer.Option("--agent", help="Only this memory agent decides anew; repeatable."),
+    ] = None,
+    extractor: Annotated[
+        str, typer.Option("--extractor", help="rules, none, or MODULE:NAME of your own code.")
+    ] = "rules",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the deciders, e.g. importance_min=0.6."),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", help="Write the new history here, in clear (see `mirix replay`)."),
+    ] = None,
+    from_backup: FromBackup = "",
+    keys_from: KeysFrom = "",
+    from_file: FromFile = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide the past again, otherwise, and show how the memory would differ.
+
+    Examples: `mirix fork --at 1200 --user alice --set importance_min=0.6` ·
+    `mirix fork --at 2026-01-07 --extractor my_rules:Stricter --agent semantic_memory --json`
+
+    The memory agents meet the same messages, documents and edits again. Nothing is appended and
+    nobody is asked. With the same extractor and settings nothing differs. `-` is what only the log
+    has, `+` what only the fork has.
+    """
+    source = {"backup": from_backup, "keys_from": keys_from, "file": from_file}
+    with refusal_is_wrong_use():
+        report = run(
+            _forked(data, source, (at, until), user, shard, agents, extractor, settings or [], keep)
+        )
+    if as_json:
+        show_json(report)
+    else:
+        _show(report)
+
+
+async def _forked(
+    data: Path | None,
+    source: dict[str, Any],
+    moments: tuple[str, str | None],
+    user: str | None,
+    shard: int,
+    agents: list[Owner] | None,
+    extractor: str,
+    settings: list[str],
+    keep: Path | None,
+) -> ForkReport:
+    from actors.past.fork import FORKABLE, ForkRequest, fork
+    from actors.past.forked_events import ForkedEvents
+    from actors.past.views import Views
+    from cluster.export import export
+    from cluster.sources import open_source, position_at
+    from cluster.what_if import decider_settings, extractor_named
+    from events.envelope import Event
+    from projections.snapshots import NoSnapshots
+
+    chosen, wanted = extractor_named(extractor), decider_settings(settings)
+    async with open_source(data, **source) as events:
+        if events.keys is None:
+            raise CommandRejected(
+                f"{events.name} comes without keys, and the vault cannot decide without; fork from"
+                " a running system or a backup"
+            )
+        reader, whose = await _whereabouts(events, user, shard)
+        end = await reader.last_position()
+        start = await position_at(reader, moment_of(moments[0]))
+        until = end if moments[1] is None else await position_at(reader, moment_of(moments[1]))
+        views = Views(reader, NoSnapshots(), events.keys)
+        request = ForkRequest(
+            at=start,
+            until=until,
+            user=whose,
+            agents=tuple(one for one in FORKABLE if one in agents) if agents else FORKABLE,
+            settings=wanted,
+        )
+        kept: list[Event] = []
+        with progress_bar("events", until - start) as advance:
+            seen = start
+
+            def progress(position: int) -> None:
+                nonlocal seen
+                advance(position - seen)
+                seen = position
+
+            report = await fork(
+                reader,
+                views.build,
+                request,
+                extractor=chosen,
+                keys=events.keys,
+                keep=kept.append if keep is not None else lambda event: None,
+                progress=progress,
+            )
+        if keep is not None:
+            await export([ForkedEvents(reader, start, kept)], keep, user=whose, shard=reader.shard)
+        await views.close()
+    return report
+
+
+async def _whereabouts(events: Source, user: str | None, shard: int) -> tuple[Any, str]:
+    if user is not None:
+        return await events.find(user)
+    if shard not in events.readers:
+        there = ", ".join(str(number) for number in events.readers)
+        raise CommandRejected(f"there is no shard {shard} in {events.name}; there is {there}")
+    return events.readers[shard], ""
+
+
+def _show(report: ForkReport) -> None:
+    import msgspec
+
+    from cluster.cli_past_show import change_lines
+
+    changes = report.difference.changes
+    for change in changes:
+        for line in change_lines(msgspec.to_builtins(change), change.tier):
+            out.print(line, highlight=False)
+    kinds = Counter(change.kind for change in changes)
+    differing = ", ".join(f"{count} {_MEANING[kind]}" for kind, count in kinds.items())
+    failed = f" ({report.parked} failed)" if report.parked else ""
+    out.print(
+        f"{counted(report.causes, 'decision')} made again{failed} with {report.extractor}, from "
+        f"position {report.difference.start} to {report.difference.end}; of {report.memories} "
+        f"memories {differing or 'none differs'}",
+        highlight=False,
+    )
+
+
+#: `before` is the log's memory, `after` the fork's.
+_MEANING = {
+    "added": "only in the fork",
+    "forgotten": "only in the log",
+    "superseded": "superseded only in the fork",
+    "changed": "reading otherwise",
+}

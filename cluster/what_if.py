@@ -1,0 +1,75 @@
+"""What a fork is told on the command line: another extractor, other settings of the deciders."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.deciders.settings import DeciderSettings
+from actors.extraction.extractor import EXTRACTORS, Extractor
+from events.errors import CommandRejected
+
+_METHODS = ("from_message", "from_document")
+
+
+def extractor_named(text: str) -> Extractor:
+    """Return the extractor that `text` names: `rules`, `none` or `MODULE:NAME` of Python code.
+
+    What is imported is the operator's own code, from the working directory or installed.
+
+    Raises:
+        CommandRejected: there is no such one, or it does not extract.
+    """
+    for known, extractor_type in EXTRACTORS.items():
+        if text == known:
+            return extractor_type()
+    module_name, colon, name = text.partition(":")
+    if module_name == "model":
+        raise CommandRejected(f"no language model is set up here, so there is none named {name!r}")
+    if not colon or not module_name or not name:
+        raise CommandRejected(
+            f"{text!r} is no extractor; expected {', '.join(EXTRACTORS)} or MODULE:NAME"
+        )
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+        made = found() if isinstance(found, type) else found
+    # Whatever the operator's module fails with while it is loaded, it is told in one line.
+    except Exception as error:
+        raise CommandRejected(f"extractor {text} cannot be loaded: {error!r}") from error
+    missing = [method for method in _METHODS if not callable(getattr(made, method, None))]
+    if missing or not isinstance(getattr(made, "name", None), str):
+        raise CommandRejected(
+            f"{text} is no extractor: it needs a text `name` and the methods {', '.join(_METHODS)}"
+            " (actors/extraction/extractor.py)"
+        )
+    extractor: Extractor = made
+    return extractor
+
+
+def decider_settings(pairs: Sequence[str]) -> DeciderSettings:
+    """Return the settings that `KEY=VALUE` pairs give.
+
+    Raises:
+        CommandRejected: a key is unknown or a value does not fit it.
+    """
+    known = DeciderSettings.__struct_fields__
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise CommandRejected(f"{pair!r} sets nothing: expected KEY=VALUE; {hint}")
+        values[key] = value
+    try:
+        return msgspec.convert(values, DeciderSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise CommandRejected(f"{', '.join(pairs)}: {error}") from error

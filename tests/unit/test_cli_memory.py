@@ -189,6 +189,8 @@ def test_doctor_finds_what_this_machine_has(
         ["eval", "locomo"],
         ["eval", "extraction"],
         ["bench", "append"],
+        ["bench", "replay"],
+        ["bench", "rebuild"],
     ],
     ids=" ".join,
 )

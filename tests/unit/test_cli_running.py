@@ -82,4 +82,6 @@ def test_verify_finds_every_projection_equal(system: System) -> None:
     verified = system.mirix("verify", "--json")
 
     assert verified.returncode == 0, verified.stderr
-    assert [item["equal"] for item in json.loads(verified.stdout)] == [True] * 9
+    (shard,) = json.loads(verified.stdout)
+    assert shard["sound"] is True
+    assert [item["equal"] for item in shard["projections"]] == [True] * 9

@@ -208,6 +208,44 @@ async def test_query_is_refused_when_out_of_bounds(query: str) -> None:
         problem(await client.get(f"{V1}/memory/semantic?{query}"), 422)
 
 
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("events?limit=0", "query.limit"),
+        ("events?limit=201", "query.limit"),
+        ("events?cursor=zz", "query.cursor"),
+        ("events?cursor=1:5", "query.cursor"),
+        ("events?order=up", "query.order"),
+        ("events?type=Nothing", "query.type"),
+        ("events?agent=nobody", "query.agent"),
+        ("events?since=soon", "query.since"),
+        ("events?until=1", "query.until"),
+        ("events?since=2026-02-01&until=2026-01-01", "query.since"),
+        ("events?user_id=a%0A", "query.user_id"),
+        ("events/stream?type=Nothing", "query.type"),
+        ("events/stream?after=x", "query.after"),
+        ("events/stream?after=1-1", "query.after"),
+        ("events/stream?after=0-1,0-1", "query.after"),
+        ("events/stream?after=900", "query.after"),
+        ("timeline/diff", "query.from"),
+        ("timeline/diff?from=soon", "query.from"),
+        ("timeline/diff?from=900", "query.from"),
+        ("timeline/diff?from=0&to=900", "query.to"),
+        ("timeline/diff?from=0&to=", "query.to"),
+        ("timeline/diff?from=1&to=0", "query.from"),
+        ("timeline/diff?from=2026-02-01&to=2026-01-01", "query.from"),
+        ("timeline/diff?from=0&tier=dreams", "query.tier[0]"),
+    ],
+)
+async def test_question_about_the_past_is_refused_when_it_has_the_wrong_shape(
+    path: str, location: str
+) -> None:
+    """Names, moments and places are checked, and the problem says which is wrong."""
+    async with running() as (_, client):
+        told = problem(await client.get(f"{V1}/{path}"), 422)
+        assert told["errors"][0]["location"] == location
+
+
 async def test_position_header_is_refused_when_it_is_no_number() -> None:
     """The header is read like the query."""
     async with running() as (_, client):

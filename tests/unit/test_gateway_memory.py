@@ -257,13 +257,16 @@ async def test_search_passes_everything_on_when_asked_in_full() -> None:
             "body.filters.since",
         ),
         ({"query": "x", "min_position": -1}, "body.min_position"),
-        ({"query": "x", "as_of": "2026-01-01"}, "body.as_of"),
+        ({"query": "x", "as_of": "last week"}, "body.as_of"),
+        ({"query": "x", "as_of": -1}, "body.as_of"),
+        ({"query": "x", "as_of": 1.5}, "body.as_of"),
+        ({"query": "x", "as_of": 1_000}, "body.as_of"),
     ],
 )
 async def test_search_is_refused_when_it_has_the_wrong_shape(
     body: dict[str, Any], location: str
 ) -> None:
-    """Bounds and names are checked, and the past is refused by its name."""
+    """Bounds and names are checked, and so is the moment."""
     async with running() as (_, client):
         told = problem(await client.post(f"{V1}/memory/search", json=body), 422)
         assert told["errors"][0]["location"] == location

@@ -97,7 +97,7 @@ async def test_description_is_whole_when_read() -> None:
     document = await _document()
     assert document["openapi"].startswith("3.1")
     operations = _operations(document)
-    assert len(operations) == 24
+    assert len(operations) == 35
     ids = [operation["operationId"] for _, _, operation in operations]
     assert len(set(ids)) == len(ids)
     for method, path, operation in operations:
@@ -131,7 +131,9 @@ async def test_examples_work_when_sent() -> None:
         for method, path, operation in _operations(document):
             if "requestBody" not in operation:
                 continue
-            at = path.format(**{**names, "memory_id": secret if "reveal" in path else memory})
+            own = {"memory_id": secret} if "reveal" in path else {}
+            own |= {"name": "semantic"} if "projections" in path else {}
+            at = path.format(**{**names, **own})
             example = operation["requestBody"]["content"]["application/json"]["example"]
             answer = await client.request(method, at, json=example)
             assert answer.is_success, (path, answer.text)

@@ -52,3 +52,15 @@ async def test_append_is_refused_when_the_user_was_erased() -> None:
     with pytest.raises(ValueError, match="personal"):
         await journal.append([stray])
     assert keystore.find(NOBODY) is None
+
+
+async def test_at_opens_events_wherever_they_lie_and_leaves_erased_users_out() -> None:
+    """In the order given; what belonged to an erased user is as if it had never been said."""
+    keystore = MemoryKeyStore(b"m" * 32)
+    journal = Journal(MemoryLog(0), Codec(KeyRing(keystore)))
+    people = ("usr_ann", "usr_bob", "usr_ann", "usr_bob")
+    await journal.append([new_message("x", n, user=user) for n, user in enumerate(people, 1)])
+    assert [event.position for event in await journal.at([4, 1, 3])] == [4, 1, 3]
+    keystore.destroy("usr_bob")
+    journal.codec.keys.forget("usr_bob")
+    assert [event.position for event in await journal.at([4, 1, 3])] == [1, 3]

@@ -81,6 +81,10 @@ def test_kind_of_answer_is_read() -> None:
         ("Lovely colours!", False, False),
         ("你吃饭了吗？", True, False),
         ("我们上周搬家了", False, True),
+        ("We met LAST Sunday", False, True),
+        ("Émile arrived in March", False, True),
+        ("The lastest café of the marching band", False, False),
+        ("Anna 3月 搬家", False, True),
     ],
 )
 def test_text_tells_whether_it_asks_and_speaks_of_time(text: str, asks: bool, timely: bool) -> None:

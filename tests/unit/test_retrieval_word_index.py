@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,10 +39,11 @@ class Shelf:
         if row + 1 < len(self.texts):
             self.words.put(row + 1)
 
-    def terms_of(self, row: int) -> tuple[list[str], list[str]]:
-        own = (self.texts[row] or "").split()
-        before = (self.texts[row - 1] or "").split() if row else []
-        return own, own + before
+    def terms_of(self, rows: Sequence[int]) -> Iterator[tuple[str, str]]:
+        for row in rows:
+            own = self.texts[row] or ""
+            before = (self.texts[row - 1] or "") if row else ""
+            yield own, f"{own} {before}"
 
     def alone(self, query: str, limit: int = 100) -> Floats:
         return self.words.alone(query.split(), self.live, limit)

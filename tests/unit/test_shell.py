@@ -46,7 +46,7 @@ from tests.unit.builders import new_message
 AGENT: Agent = "semantic_memory"
 
 
-class LatestWordDecider(Stateless):
+class LatestWordDecider(Stateless[TierProjection]):
     """Keeps each message and supersedes the one before: each decision rests on the last."""
 
     agent: Agent = AGENT

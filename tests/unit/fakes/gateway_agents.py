@@ -11,6 +11,7 @@ import msgspec
 from actors.names import OWNER_OF, Agent
 from actors.progress import AnswerPart
 from actors.queries import (
+    AdoptState,
     CoreBlockView,
     FoundMemory,
     GetAssistant,
@@ -27,8 +28,10 @@ from actors.queries import (
     Page,
     Query,
     RevealSecret,
+    RollBackState,
     SearchMemories,
     SearchOutcome,
+    StateView,
     ToolCallView,
 )
 from events.catalogue import (
@@ -124,7 +127,9 @@ class FakeAgents:
             position=position,
         )
         self._messages[user].append(answer)
-        told = self._listeners[message.message_id]
+        told = self._listeners.get(message.message_id)
+        if told is None:
+            return  # nobody listens: it is told again, of the past
         told.put_nowait(AnswerPart(kind="start"))
         told.put_nowait(AnswerPart(kind="thinking", text="looking"))
         if message.content == "fail":
@@ -220,6 +225,11 @@ class FakeAgents:
                 return TOOLS
             case GetToolCall(user=user, call_id=call_id):
                 return self._calls[user, call_id]
+            case AdoptState() | RollBackState():
+                end = len(self.logs[shard])
+                return StateView(
+                    projection=agent, version=1, position=end, state_hash="same", pid=1
+                )
             case _:
                 raise AssertionError(query)
 

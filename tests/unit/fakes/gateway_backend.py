@@ -1,17 +1,22 @@
 """The backend's twin for the gateway's tests: log and nine agents as lists and dictionaries.
 
 It obeys the contract of `serve.backend.Backend`: appends are atomic and repeat-safe, `ask` waits
-for no one because everything is applied at once, `listen` tells the parts of an answer.
+for no one because everything is applied at once, `listen` tells the parts of an answer. The past of
+the agents is their twins over the beginning of the log; the past of the log is the real one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from actors.embedding import HashEmbedder
+from actors.local import LocalEmbedding
 from actors.names import AGENTS, Agent
+from actors.past.past import Past
+from actors.past.queries import AskPast, PastQuery, Recalled
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import (
     Query,
@@ -20,9 +25,16 @@ from events.catalogue import (
     ServiceKeyIssued,
     UserRegistered,
 )
+from events.clock import FixedClock
+from events.codec import Codec
 from events.envelope import NewEvent
 from events.errors import DeadlineExceeded, Unavailable
-from tests.unit.fakes.gateway_agents import FakeAgents
+from events.journal import Batch, Journal
+from events.memory_keystore import MemoryKeyStore
+from events.memory_log import MemoryLog
+from events.sealing import KeyRing
+from projections.snapshots import NoSnapshots
+from tests.unit.fakes.gateway_agents import NOW, FakeAgents
 
 
 class FakeBackend(FakeAgents):
@@ -30,6 +42,7 @@ class FakeBackend(FakeAgents):
 
     `down` makes every method raise `Unavailable`, `stalled` lets no agent get anywhere, `mute`
     loses the answers, `dead` names agents that do not live, `stubborn` makes owners reject all.
+    `lost` is what ends those who follow the log, `following` how many of them there are.
     """
 
     def __init__(self, shards: int = 1) -> None:
@@ -41,6 +54,14 @@ class FakeBackend(FakeAgents):
         self.key_reads = 0
         self.asked: list[tuple[int, str, Query, int]] = []
         self.broken: Exception | None = None
+        self.asked_past: list[tuple[int, PastQuery, float]] = []
+        codec = Codec(KeyRing(MemoryKeyStore(b"m" * 32)))
+        self._journals = [
+            Journal(MemoryLog(shard), codec, FixedClock(NOW)) for shard in range(shards)
+        ]
+        self._written = [0] * shards
+        self.following = 0
+        self.lost: Exception | None = None
 
     async def append(self, shard: int, events: Sequence[NewEvent]) -> tuple[int, ...]:
         """Append all or none; events that are there already keep their positions."""
@@ -57,7 +78,47 @@ class FakeBackend(FakeAgents):
                 known[event.event_id] = len(log)
                 self._apply(shard, event, len(log))
             positions.append(known[event.event_id])
+        if self.following:
+            await self._journal(shard)
         return tuple(positions)
+
+    async def _journal(self, shard: int) -> Journal:
+        """Return a real journal of the shard's events; it is written when somebody reads it."""
+        events = self.logs[shard][self._written[shard] :]
+        self._written[shard] += len(events)
+        if events:
+            await self._journals[shard].append(events)
+        return self._journals[shard]
+
+    async def ask_past(self, shard: int, query: PastQuery, *, timeout_s: float = 60) -> Any:
+        """Answer from the log; what agents would have answered, from twins of them."""
+        self._up()
+        self.asked_past.append((shard, query, timeout_s))
+        embedding = LocalEmbedding(HashEmbedder())
+        journal = await self._journal(shard)
+        past = Past(journal, snapshots=NoSnapshots(), embedding=embedding, keys=journal.codec.keys)
+        if not isinstance(query, AskPast):
+            return await past.ask(query)
+        position = await past.position_at(query.as_of)
+        then = FakeAgents(self.shards)
+        then.logs[shard] = self.logs[shard][:position]
+        for at, event in enumerate(then.logs[shard], start=1):
+            then._apply(shard, event, at)
+        return Recalled(position=position, answer=then._answer(shard, query.agent, query.query))
+
+    async def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
+        """Yield what is appended behind a position, until the log is lost."""
+        self._up()
+        self.following += 1
+        try:
+            journal = await self._journal(shard)
+            async with aclosing(journal.follow(after=after)) as batches:
+                async for batch in batches:
+                    if self.lost is not None:
+                        raise self.lost
+                    yield batch
+        finally:
+            self.following -= 1
 
     async def ask(
         self,

@@ -8,8 +8,9 @@ its last stop; of the log nothing is held.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+import gc
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 
 from events.envelope import Event
 from events.journal import EventReader
@@ -17,6 +18,9 @@ from projections.base import Projection, apply_or_skip
 
 #: Between two calls of `progress`, in events.
 PROGRESS_EVENTS = 1000
+
+#: Allocations between two searches for cycles while states are built.
+_COLLECTED_ALLOCATIONS = 100_000
 
 #: Sees a projection at one of its stops; must not keep or change it.
 AtStop = Callable[[Projection, int], Awaitable[None]]
@@ -84,20 +88,32 @@ async def rebuild_all(
     kinds = None if until is not None else frozenset(wanted_by)
     end = end if until is None else max(end, until)
     count = 0
-    async with aclosing(reader.read(0, end, kinds)) as events:
-        async for event in events:
-            count += 1
-            position = event.position
-            for view in wanted_by.get(event.envelope.type, ()):
-                if view.is_due(position):
-                    await view.stop_before(position)
-                view.fold(event)
-            if count % PROGRESS_EVENTS == 0:
-                progress(position)
-    for view in views:
-        await view.stop_before(end + 1)
+    with _few_collections():
+        async with aclosing(reader.read(0, end, kinds)) as events:
+            async for event in events:
+                count += 1
+                position = event.position
+                for view in wanted_by.get(event.envelope.type, ()):
+                    if view.is_due(position):
+                        await view.stop_before(position)
+                    view.fold(event)
+                if count % PROGRESS_EVENTS == 0:
+                    progress(position)
+        for view in views:
+            await view.stop_before(end + 1)
     progress(end)
     return count
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles seldom: states have none, and the search for them grows with the state."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_COLLECTED_ALLOCATIONS, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def rebuild(

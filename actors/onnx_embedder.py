@@ -74,6 +74,7 @@ class OnnxEmbedder:
         self._precision = precision
         self._reuse = reuse
         self._recent: OrderedDict[str, Vectors] = OrderedDict()
+        self._alone: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -89,25 +90,28 @@ class OnnxEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one vector a text, float32 [len(texts), 384], rows of L2 norm one.
 
-        Safe to call from several threads.
+        A text alone always gets the same vector; among others, int8 rounds it on their common
+        scale. So the two are remembered apart: a question is answered alike however often it, or
+        a message of the same words, came before. Safe to call from several threads.
         """
+        recent = self._alone if len(texts) == 1 else self._recent
         with self._lock:
-            known = {text: self._recent[text] for text in texts if text in self._recent}
+            known = {text: recent[text] for text in texts if text in recent}
         missing = list(dict.fromkeys(text for text in texts if text not in known))
         if missing:
             known.update(zip(missing, self._run_all(missing), strict=True))
-        self._remember(known)
+        self._remember(recent, known)
         if not texts:
             return np.zeros((0, WIDTH), np.float32)
         return np.stack([known[text] for text in texts])
 
-    def _remember(self, known: dict[str, Vectors]) -> None:
+    def _remember(self, recent: OrderedDict[str, Vectors], known: dict[str, Vectors]) -> None:
         with self._lock:
             for text, vector in known.items():
-                self._recent[text] = vector
-                self._recent.move_to_end(text)
-            while len(self._recent) > self._reuse:
-                self._recent.popitem(last=False)
+                recent[text] = vector
+                recent.move_to_end(text)
+            while len(recent) > self._reuse:
+                recent.popitem(last=False)
 
     def _run_all(self, texts: list[str]) -> Vectors:
         """Embed texts in batches of like length, so that little is spent on padding."""

@@ -22,11 +22,13 @@ from cluster.cli_output import (
     show_json,
     table,
 )
+from events.errors import CorruptLog
 
 if TYPE_CHECKING:
     from actors.extraction.scoring import Report
     from cluster.api_client import ApiClient
     from cluster.eval_locomo import LocomoReport
+    from cluster.eval_past import PastReport
 
 FilePath = Annotated[Path, typer.Argument(help="The data set's file.", show_default=False)]
 Conversations = Annotated[
@@ -45,7 +47,7 @@ bench_app = typer.Typer(help="Measure speed.")
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    for command in (locomo, extraction):
+    for command in (locomo, extraction, past):
         eval_app.command()(command)
     bench_app.command()(append)
     bench_app.command()(restore)
@@ -108,6 +110,66 @@ def _show_locomo(report: LocomoReport) -> None:
         recalls = (f"{row.get(depth, 0.0):.3f}" for depth in depths)
         rows.add_row(name, f"{row['questions']:.0f}", *recalls)
     out.print(rows)
+
+
+def past(
+    positions: Annotated[int, typer.Option(min=1, max=10_000, help="As of how many.")] = 50,
+    rebuilds: Annotated[int, typer.Option(min=0, max=1000, help="How many rebuilds.")] = 20,
+    forks: Annotated[int, typer.Option(min=0, max=1000, help="How many forks.")] = 3,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Whether what a system says of its past is what its log says, at random positions.
+
+    Example: `mirix eval past --positions 50 --rebuilds 20`
+
+    Every read is asked as of each position and compared with states folded from the log alone;
+    then all states are rebuilt, and the past is decided again by the same rules. Run it on a
+    system that is at rest. Exit status 1 when anything differs.
+    """
+    report = run(_past(data, positions, rebuilds, forks))
+    if as_json:
+        import msgspec
+
+        show_json({**msgspec.to_builtins(report), "sound": report.is_sound})
+    else:
+        out.print(
+            f"{report.events} events of {report.people} people: {report.reads} reads as of "
+            f"{len(report.positions)} positions, {len(report.differing)} differ; "
+            f"{report.rebuilds_equal} of {report.rebuilds} rebuilds equal; "
+            f"{report.forks_equal} of {report.forks} forks without a difference",
+            highlight=False,
+        )
+    if not report.is_sound:
+        told = "; ".join(report.differing[:5]) or "a rebuild or a fork"
+        raise CorruptLog(f"not what the log says: {told}")
+
+
+async def _past(data: Path | None, positions: int, rebuilds: int, forks: int) -> PastReport:
+    from actors.onnx_embedder import OnnxEmbedder
+    from cluster.data_dir import DataDir
+    from cluster.eval_past import evaluate_past, work_of
+    from cluster.presence import ready_system
+    from cluster.settings import from_environment
+    from cluster.sources import open_source
+
+    settings = from_environment(data)
+    directory = DataDir(settings.data_dir)
+    record = ready_system(directory)
+    embedder = OnnxEmbedder(directory.models, threads=1, precision=settings.embedder_precision)
+    with progress_bar("steps", work_of(positions, rebuilds, forks)) as advance:
+        async with open_source(data) as source, reached(open_client(data, None)) as client:
+            return await evaluate_past(
+                client,
+                source,
+                directory,
+                record,
+                embedder,
+                positions=positions,
+                rebuilds=rebuilds,
+                forks=forks,
+                progress=advance,
+            )
 
 
 def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJson = False) -> None:

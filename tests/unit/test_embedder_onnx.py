@@ -104,6 +104,16 @@ def test_other_weights_are_refused_when_the_graph_is_built(tmp_path: Path) -> No
         cached_graph(tmp_path / "nowhere", tmp_path / "graphs", "fp32")
 
 
+def test_question_has_the_same_vector_whatever_came_before(graphs: Path) -> None:
+    """Among others int8 rounds a text on their common scale; alone it never depends on them."""
+    text = "Wow, that's gorgeous! Where did you find it?"
+    others = [f"Turn {n}: {'we met at the harbour and talked about it ' * n}" for n in range(9)]
+    fresh, used = (OnnxEmbedder(graphs, precision="int8") for _ in range(2))
+    among = used.embed([text, *others])[0]
+    assert np.array_equal(used.embed([text])[0], fresh.embed([text])[0])
+    assert np.array_equal(used.embed([text, *others])[0], among)
+
+
 def test_built_graph_is_reused_and_leaves_no_scrap(graphs: Path, embedder: OnnxEmbedder) -> None:
     """A second start reads the file of the first, and only complete graphs lie in the directory."""
     graph = cached_graph(WEIGHTS, graphs, "fp32")

@@ -101,7 +101,7 @@ class AgentProcess:
             case AdoptState(position=position):
                 return await self._swapping.adopt(position, timeout_s)
             case RollBackState():
-                return await self._swapping.roll_back()
+                return await self._swapping.roll_back(timeout_s)
         if self.searcher is None:
             shell = self.shell
             return await shell.on_state(

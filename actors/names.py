@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from events.errors import NotFound
 from events.memory import Tier
 
 Agent = Literal[
@@ -48,7 +49,15 @@ PROJECTION_OF: dict[Agent, str] = {
 
 
 def agents_of(projection: str | None) -> tuple[Agent, ...]:
-    """Return the agents whose projection has this name (or whose own name it is); None: all."""
+    """Return the agents whose projection has this name (or whose own name it is); None: all.
+
+    Raises:
+        NotFound: there is no such projection.
+    """
     if projection is None:
         return AGENTS
-    return tuple(agent for agent in AGENTS if projection in (agent, PROJECTION_OF[agent]))
+    found = tuple(agent for agent in AGENTS if projection in (agent, PROJECTION_OF[agent]))
+    if not found:
+        known = ", ".join(PROJECTION_OF.values())
+        raise NotFound(f"{projection[:100]} is no projection; there are {known}")
+    return found

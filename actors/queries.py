@@ -10,9 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from events.memory import Content, Provenance, Tier, Value
+from events.memory import Content, Provenance, SearchTier, Tier, Value
 
-SearchTier = Tier | Literal["conversation"]
 SearchMethod = Literal["hybrid", "bm25", "embedding", "string_match"]
 
 

@@ -191,7 +191,7 @@ class Shell:
 
     async def _recover(self) -> int:
         """Restore the state up to the last marker, then decide what was put aside."""
-        restored = await self._in_owner(lambda: self._snapshots.load(self.projection))
+        restored = await self._in_owner(self._restore)
         self._snapshot = restored
         if not restored:
             self._tell_of_version()
@@ -208,7 +208,7 @@ class Shell:
         told = restored
         async with aclosing(self._journal.batches(restored, position, self._kinds)) as batches:
             async for batch in batches:
-                aside += await self._in_owner(partial(self._replay, batch.events))
+                aside += await self._in_owner(partial(self._replay, batch.events, batch.through))
                 if batch.through - told >= RECOVERY_TOLD_EVENTS:
                     told = batch.through
                     self._log.info("state_being_built", through=told, until=position)
@@ -231,10 +231,15 @@ class Shell:
                 building=self.projection.version,
             )
 
-    def _replay(self, events: Sequence[Event]) -> list[Event]:
+    def _restore(self) -> int:
+        """Begin with the newest snapshot; return its position."""
+        self._applied = self._snapshots.load(self.projection)
+        return self._applied
+
+    def _replay(self, events: Sequence[Event], through: int) -> list[Event]:
         """Fold events in; return the causes among them that are still to be decided."""
-        for event in events:
-            apply_or_skip(self.projection, event)
+        _fold(self.projection, events)
+        self._applied = through  # who asks meanwhile is told of what the state is
         return [event for event in events if self._is_open_cause(event)]
 
     def _is_open_cause(self, event: Event) -> bool:

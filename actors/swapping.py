@@ -63,17 +63,20 @@ class Swapping:
             log.info("state_adopted", agent=self._shell.agent, rebuilt=position, position=at)
             return await self._shell.state()
 
-    async def roll_back(self) -> StateView:
+    async def roll_back(self, timeout_s: float) -> StateView:
         """Put back the state that was replaced last. The one that it replaces is not kept.
 
         Raises:
             NotFound: none was replaced.
+            DeadlineExceeded: started anew, the agent is not back where it was replaced.
         """
         async with self._one_at_a_time:
             fresh = self._new_projection()
             position = await asyncio.to_thread(self._snapshots.load_previous, fresh)
             if not position:
                 raise NotFound(f"{fresh.name} has no state to go back to: none was replaced")
+            # An agent behind the state would fold what it has a second time.
+            await self._shell.wait_for(position, timeout_s)
             _, at = await self._shell.replace(fresh, position)
             await self._shell.save()
             self._adopted = 0

@@ -45,7 +45,7 @@ from events.segments import Segment, chain_of, check_chain, write_segments
 from serve.answers import StatusShown
 
 #: Told the unit that is being worked on, how much of it is done, and how much there is.
-Tell: TypeAlias = Callable[[str, int, int], None]
+TellPart: TypeAlias = Callable[[str, int, int], None]
 
 _TELL_RECORDS = 1000
 
@@ -78,7 +78,7 @@ def ignore(unit: str, done: int, total: int) -> None:
 
 
 async def backup(
-    directory: DataDir, target: str, *, keys_to: str, tell: Tell = ignore
+    directory: DataDir, target: str, *, keys_to: str, tell: TellPart = ignore
 ) -> BackupReport:
     """Back up the system that runs on a directory.
 
@@ -109,7 +109,7 @@ async def write_backup(
     states: Mapping[int, tuple[StateHash, ...]],
     store: ObjectStore,
     keys: ObjectStore,
-    tell: Tell = ignore,
+    tell: TellPart = ignore,
 ) -> BackupReport:
     """Back up logs whose projections had `states`; raises as `backup`."""
     with closing(wiring.keystore(directory)) as keystore:
@@ -206,7 +206,7 @@ async def _earlier(store: ObjectStore, fingerprint: str, shards: int) -> Manifes
 
 
 async def _write_log(
-    store: ObjectStore, log: RecordReader, end: int, known: Sequence[Segment], tell: Tell
+    store: ObjectStore, log: RecordReader, end: int, known: Sequence[Segment], tell: TellPart
 ) -> list[Segment]:
     """Write the segments that are missing; return all of them."""
     chain = await _carried_on(store, log, end, known)
@@ -225,7 +225,7 @@ async def _write_log(
 
 
 async def _told(
-    log: RecordReader, after: int, end: int, unit: str, tell: Tell
+    log: RecordReader, after: int, end: int, unit: str, tell: TellPart
 ) -> AsyncGenerator[Record, None]:
     async with aclosing(log.read(after=after, until=end)) as records:
         async for record in records:
@@ -266,7 +266,7 @@ async def _carried_on(
 
 
 async def _copy_snapshots(
-    directory: DataDir, store: ObjectStore, shard: int, tell: Tell
+    directory: DataDir, store: ObjectStore, shard: int, tell: TellPart
 ) -> tuple[StoredFile, ...]:
     """Copy the snapshots of a shard as they are: sealed."""
     folder = directory.snapshots / f"{shard}"

@@ -1,7 +1,7 @@
 """How long a search of the past takes, at a random position of a log, of a random person.
 
 The log is on a server of its own, its snapshots are those that the search agent would have taken.
-The historian answers as it does in its actor; one search at a time, after a round to warm up. The
+The past answers as it does in its actor; one search at a time, after a round to warm up. The
 question's vector comes from the embedder's twin: what is measured is the way back, not a model.
 """
 
@@ -48,50 +48,50 @@ async def bench_as_of(
     directory: Path | None = None,
     *,
     events: int = 100_000,
-    users: int = 100,
+    people: int = 100,
     searches: int = 200,
     snapshot_every: int = 20_000,
     seed: int = 1,
-    told: Callable[[int], None] = lambda done: None,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> dict[str, Any]:
     """Search as of random positions; return the times in milliseconds.
 
     Args:
         directory: where the scratch directory is made (default: where temporary files are).
         events: how long the log is.
-        users: of how many people.
+        people: whose events they are.
         searches: how many are measured; before them as many to warm up.
         snapshot_every: events between two snapshots.
         seed: of the log, of positions and people.
-        told: hears how many events were written, and searches done, just now.
+        advance: hears how many events were written, and searches done, just now.
     """
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         keys = KeyRing(MemoryKeyStore())
         snapshots = SnapshotDirectory(Path(scratch), keys)
         async with scratch_log(directory) as connection:
             journal = Journal(connection.log(0), Codec(keys))
-            await write_log(journal, events, people=users, seed=seed, told=told)
-            people = await _take_snapshots(journal, snapshots, snapshot_every)
+            await write_log(journal, events, people=people, seed=seed, advance=advance)
+            users = await _take_snapshots(journal, snapshots, snapshot_every)
             past = Past(
                 journal,
                 snapshots=snapshots,
                 embedding=LocalEmbedding(HashEmbedder(DIMENSION)),
                 keys=keys,
             )
-            asked = _Asked(past, people, events, random.Random(seed))
+            asked = _Asked(past, users, events, random.Random(seed))
             first_ms = await asked.search_ms()
             for _ in range(searches):
                 await asked.search_ms()
-                told(1)
+                advance(1)
             times_ms = []
             for _ in range(searches):
                 times_ms.append(await asked.search_ms())
-                told(1)
+                advance(1)
             await past.close()
     p50, p95, p99 = (round(float(one), 1) for one in np.percentile(times_ms, (50, 95, 99)))
     return {
         "events": events,
-        "users": users,
+        "people": people,
         "searches": searches,
         "found": asked.found,
         "first_ms": round(first_ms, 1),
@@ -106,9 +106,9 @@ async def bench_as_of(
 async def _take_snapshots(
     journal: Journal, snapshots: SnapshotDirectory, every: int
 ) -> tuple[str, ...]:
-    """Fold the log as the search agent does, with its snapshots; return who is in it."""
+    """Fold the log as the search agent does, with its snapshots; return whose events they are."""
     projection = RetrievalProjection()
-    people: dict[str, None] = {}
+    users: dict[str, None] = {}
     due = every
     async with aclosing(journal.read(kinds=projection.kinds)) as events:
         async for event in events:
@@ -116,18 +116,18 @@ async def _take_snapshots(
                 await asyncio.to_thread(snapshots.save, projection, due)
                 due += every
             apply_or_skip(projection, event)
-            people[event.user] = None
-    return tuple(people)
+            users[event.user] = None
+    return tuple(users)
 
 
 class _Asked:
     """Puts searches to the past, each of somebody, about something, at some time."""
 
     def __init__(
-        self, past: Past, people: tuple[str, ...], events: int, choose: random.Random
+        self, past: Past, users: tuple[str, ...], events: int, choose: random.Random
     ) -> None:
         self._past = past
-        self._people = people
+        self._users = users
         self._events = events
         self._choose = choose
         self.found = 0
@@ -135,7 +135,7 @@ class _Asked:
     async def search_ms(self) -> float:
         """Search once; return how long it took."""
         request = SearchMemories(
-            user=self._choose.choice(self._people),
+            user=self._choose.choice(self._users),
             tenant="bench",
             query=self._choose.choice(_QUESTIONS),
         )

@@ -179,7 +179,7 @@ async def write_log(
     *,
     people: int = 1000,
     seed: int = 1,
-    told: Callable[[int], None] = lambda written: None,
+    advance: Callable[[int], None] = lambda written: None,
 ) -> None:
     """Append so many made-up events of so many people.
 
@@ -188,12 +188,12 @@ async def write_log(
         events: how many.
         people: whose.
         seed: what they say depends on this alone.
-        told: hears how many were written just now.
+        advance: hears how many were written just now.
     """
     made = islice(_Writer(people, seed).events(), events)
     while batch := list(islice(made, _BATCH)):
         await journal.append(batch)
-        told(len(batch))
+        advance(len(batch))
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ async def bench_rebuild(
     *,
     events: int = 100_000,
     people: int = 1000,
-    told: Callable[[int], None] = lambda written: None,
+    advance: Callable[[int], None] = lambda written: None,
 ) -> dict[str, Any]:
     """Measure on a scratch log (under `directory`).
 
@@ -70,12 +70,12 @@ async def bench_rebuild(
         directory: the disk to measure on; None: the temporary one.
         events: how long the log is, at least 10.
         people: whose events they are.
-        told: hears how many events were written just now.
+        advance: hears how many events were written just now.
     """
     with tempfile.TemporaryDirectory(dir=directory) as keys:
         async with scratch_log(directory) as connection:
             journal = Journal(connection.log(0), Codec(KeyRing(_keystore(keys))))
-            await write_log(journal, events, people=people, told=told)
+            await write_log(journal, events, people=people, advance=advance)
             task = _Task(log=connection.settings, directory=keys, until=events // 10)
             tenth = await _in_child(task)
             whole = await _in_child(msgspec.structs.replace(task, until=events))

@@ -38,7 +38,7 @@ async def bench_replay(
     *,
     events: int = 100_000,
     people: int = 1000,
-    told: Callable[[int], None] = lambda written: None,
+    advance: Callable[[int], None] = lambda written: None,
 ) -> dict[str, Any]:
     """Measure on a scratch log (under `directory`); rates are medians of rounds, in events/s.
 
@@ -46,13 +46,13 @@ async def bench_replay(
         directory: the disk to measure on; None: the temporary one.
         events: how long the log is.
         people: whose events they are.
-        told: hears how many events were written just now.
+        advance: hears how many events were written just now.
     """
     bare: list[float] = []
     ours: list[float] = []
     async with scratch_log(directory) as connection:
         journal = Journal(connection.log(0), Codec(KeyRing(MemoryKeyStore())))
-        await write_log(journal, events, people=people, told=told)
+        await write_log(journal, events, people=people, advance=advance)
         for _ in range(_ROUNDS):
             bare.append(await _read_bare(connection, events))
             ours.append(await _replay(journal, events))

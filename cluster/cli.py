@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from cluster import (
     VERSION,
     cli_backup,
+    cli_bench,
     cli_eval,
     cli_events,
     cli_fork,
@@ -21,11 +22,9 @@ from cluster import (
     cli_replay,
     cli_system,
 )
-from cluster.cli_output import WrongUse, err, out
-from events.errors import MirixError, Misconfigured
+from cluster.cli_output import OPERATIONAL_ERROR, USAGE_ERROR, err, exit_status, out
+from events.errors import MirixError
 
-USAGE_ERROR = 2
-OPERATIONAL_ERROR = 1
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -45,6 +44,7 @@ for family in (
     cli_events,
     cli_rebuild,
     cli_backup,
+    cli_bench,
     cli_eval,
     cli_jobs,
 ):
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _usage(error)
     except MirixError as error:
         _say(error.message)
-        return USAGE_ERROR if isinstance(error, WrongUse | Misconfigured) else OPERATIONAL_ERROR
+        return exit_status(error)
     except (KeyboardInterrupt, typer.Abort):
         _say("interrupted")
         return INTERRUPTED

@@ -115,8 +115,8 @@ def _show_restored(report: RestoreReport) -> None:
         others = len(states) - equal
         left = f"; {others} of another version not compared" if others else ""
         out.print(f"{equal} of {len(states)} states equal those backed up{left}", highlight=False)
-    shards = f" --shards {report.shards}" if report.shards > 1 else ""
-    out.print(f"start it with: mirix up --data {report.data}{shards}", markup=False)
+    shards = f"MIRIX_SHARDS={report.shards} " if report.shards > 1 else ""
+    out.print(f"start it with: {shards}mirix up --data {report.data}", markup=False)
 
 
 def export(

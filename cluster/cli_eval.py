@@ -1,4 +1,4 @@
-"""`mirix eval locomo | extraction`, `mirix bench ...`: how good, how fast."""
+"""`mirix eval locomo | extraction`: how good it is, on data sets."""
 
 from __future__ import annotations
 
@@ -34,28 +34,15 @@ FilePath = Annotated[Path, typer.Argument(help="The data set's file.", show_defa
 Conversations = Annotated[
     int | None, typer.Option("--limit-conversations", min=1, help="Only the first so many.")
 ]
-Directory = Annotated[
-    Path | None,
-    typer.Option(
-        "--directory", exists=True, file_okay=False, help="Disk to measure (default: temporary)."
-    ),
-]
 
 eval_app = typer.Typer(help="Measure quality on data sets, over the public HTTP API.")
-bench_app = typer.Typer(help="Measure speed.")
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     for command in (locomo, extraction, past):
         eval_app.command()(command)
-    bench_app.command()(append)
-    bench_app.command()(restore)
-    bench_app.command("as-of")(as_of)
-    bench_app.command("replay")(bench_replay)
-    bench_app.command("rebuild")(bench_rebuild)
     app.add_typer(eval_app, name="eval", no_args_is_help=True)
-    app.add_typer(bench_app, name="bench", no_args_is_help=True)
 
 
 def locomo(
@@ -88,7 +75,7 @@ async def _locomo(client: ApiClient, samples: list[dict[str, Any]]) -> LocomoRep
     with progress_bar("messages and questions", work_of(samples)) as advance:
         async with reached(client):
             run_id = uuid4().hex[:8]
-            return await evaluate_locomo(client, samples, run_id=run_id, on_progress=advance)
+            return await evaluate_locomo(client, samples, run_id=run_id, advance=advance)
 
 
 def _show_locomo(report: LocomoReport) -> None:
@@ -204,125 +191,4 @@ async def _extraction(client: ApiClient, cases: list[dict[str, Any]]) -> Report:
     with progress_bar("cases", len(cases)) as advance:
         async with reached(client):
             run_id = uuid4().hex[:8]
-            return await evaluate_extraction(client, cases, run_id=run_id, on_progress=advance)
-
-
-def append(
-    as_json: AsJson = False,
-    writers: Annotated[int, typer.Option(min=1, max=1024, help="Concurrent writers.")] = 64,
-    events: Annotated[int, typer.Option(min=100, help="Events to append in all.")] = 20_000,
-    directory: Directory = None,
-) -> None:
-    """Durable appends a second, on a scratch log: one by one, and from concurrent writers.
-
-    Example: `mirix bench append --json`
-    """
-    from cluster.bench_append import bench_append_embedded
-
-    figures = run(bench_append_embedded(directory, writers=writers, events=events))
-    if as_json:
-        show_json(figures)
-        return
-    rows = table("what", "figure")
-    for name, figure in figures.items():
-        rows.add_row(name.replace("_", " "), f"{figure:,}")
-    out.print(rows)
-
-
-def restore(
-    as_json: AsJson = False,
-    memories: Annotated[int, typer.Option(min=100, help="Memories of one person.")] = 100_000,
-    tail: Annotated[int, typer.Option(min=0, help="Events after the snapshot.")] = 1000,
-    directory: Directory = None,
-) -> None:
-    """Seconds to keep the state of a tier and of the search index, and to restore it at a start.
-
-    Example: `mirix bench restore --memories 10000`
-    """
-    from cluster.bench_restore import bench_restore
-
-    figures = bench_restore(memories=memories, tail=tail, directory=directory)
-    if as_json:
-        show_json(figures)
-        return
-    tier, retrieval = figures["tier"], figures["retrieval"]
-    rows = table("what", "tier", "retrieval", title=f"{memories:,} memories, {tail:,} events after")
-    for name, figure in retrieval.items():
-        rows.add_row(
-            name.replace("_", " "), f"{tier[name]:,}" if name in tier else "", f"{figure:,}"
-        )
-    out.print(rows)
-
-
-def as_of(
-    as_json: AsJson = False,
-    events: Annotated[int, typer.Option(min=1000, help="Length of the log.")] = 100_000,
-    users: Annotated[int, typer.Option(min=1, help="Of how many people.")] = 100,
-    searches: Annotated[int, typer.Option(min=1, help="Measured, after as many others.")] = 200,
-    directory: Directory = None,
-) -> None:
-    """How long a search of the past takes, at random positions of a scratch log.
-
-    Example: `mirix bench as-of --users 1 --searches 50`
-    """
-    from cluster.bench_as_of import bench_as_of
-
-    with progress_bar("events and searches", events + 2 * searches) as advance:
-        figures = run(
-            bench_as_of(directory, events=events, users=users, searches=searches, told=advance)
-        )
-    if as_json:
-        show_json(figures)
-        return
-    rows = table("what", "figure")
-    for name, figure in figures.items():
-        rows.add_row(name.replace("_", " "), f"{figure:,}")
-    out.print(rows)
-
-
-Events = Annotated[int, typer.Option(min=100, max=10_000_000, help="Length of the log.")]
-People = Annotated[int, typer.Option(min=1, max=1_000_000, help="Of how many people.")]
-
-
-def bench_replay(
-    as_json: AsJson = False,
-    events: Events = 100_000,
-    people: People = 1000,
-    directory: Directory = None,
-) -> None:
-    """Replaying a log, against a bare consumer of the same log in the same run, in events/s.
-
-    Example: `mirix bench replay --events 20000`
-    """
-    from cluster.bench_replay import bench_replay as measure
-
-    with progress_bar("events", events) as advance:
-        figures = run(measure(directory, events=events, people=people, told=advance))
-    _show_figures(figures, as_json)
-
-
-def bench_rebuild(
-    as_json: AsJson = False,
-    events: Events = 100_000,
-    people: People = 1000,
-    directory: Directory = None,
-) -> None:
-    """Rebuilding the six tiers and the search index from a scratch log: time and memory.
-
-    Example: `mirix bench rebuild --events 1000000`
-    """
-    from cluster.bench_rebuild import bench_rebuild as measure
-
-    with progress_bar("events", events) as advance:
-        figures = run(measure(directory, events=events, people=people, told=advance))
-    _show_figures(figures, as_json)
-
-
-def _show_figures(figures: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        show_json(figures)
-        return
-    rows = table("what", "figure")
-    for name, figure in figures.items():
-        rows.add_row(name.replace("_", " "), f"{figure:,}")
-    out.print(rows)
+            return await evaluate_extraction(client, cases, run_id=run_id, advance=advance)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli_options import checked_moment
 from cluster.cli_output import (
     AsJson,
     Data,
@@ -18,11 +18,12 @@ from cluster.cli_output import (
     out,
     refusal_is_wrong_use,
     run,
-    running_system,
     show_json,
+    system_here,
 )
-from cluster.moments import checked_moment, moment_of
 from events.errors import NotFound
+from events.hints import hint
+from events.moments import moment_of
 
 if TYPE_CHECKING:
     from cluster.data_dir import DataDir, SystemRecord
@@ -33,9 +34,8 @@ def _known_event(kind: str) -> str:
     from events.catalogue import CATALOGUE
 
     if kind and kind not in CATALOGUE:
-        near = get_close_matches(kind, CATALOGUE, n=1)
-        hint = f"did you mean {near[0]}?" if near else "docs/events.md lists them"
-        raise typer.BadParameter(f"{kind} is not an event; {hint}")
+        told = hint(kind, CATALOGUE, "docs/events.md")
+        raise typer.BadParameter(f"{kind} is not an event; {told}")
     return kind
 
 
@@ -44,9 +44,7 @@ def _known_producer(name: str) -> str:
         from serve.event_filters import PRODUCERS
 
         if name not in PRODUCERS:
-            near = get_close_matches(name, PRODUCERS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(PRODUCERS)}"
-            raise typer.BadParameter(f"{name} appends no events; {hint}")
+            raise typer.BadParameter(f"{name} appends no events; {hint(name, PRODUCERS)}")
     return name
 
 
@@ -110,7 +108,7 @@ def tail(
     `mirix events tail --agent search --since 2026-01-07`
     """
     wanted = _filter("", kind, user, agent, correlation, (since, until))
-    directory, record = _here(data)
+    directory, record = system_here(data)
     run(_tail(directory, record, wanted, count, follow, as_json))
 
 
@@ -140,7 +138,7 @@ def show(
 
     Examples: `mirix events show 42` · `mirix events show evt_abc --json`
     """
-    directory, record = _here(data)
+    directory, record = system_here(data)
     try:
         event = run(_one(directory, record, reference))
     except NotFound as error:
@@ -177,7 +175,7 @@ def grep(
     `mirix events grep . --agent chat --since 120 --until 400`
     """
     wanted = _filter(pattern, kind, user, agent, correlation, (since, until))
-    directory, record = _here(data)
+    directory, record = system_here(data)
     run(_grep(directory, record, wanted, as_json))
 
 
@@ -244,10 +242,11 @@ def tree(
         return
     from cluster.cli_past_show import event_trees
 
-    out.print(event_trees(found, correlation))
+    out.print(event_trees(found["trees"], correlation))
 
 
-async def _correlated(data: Path | None, correlation: str) -> list[dict[str, Any]]:
+async def _correlated(data: Path | None, correlation: str) -> dict[str, Any]:
+    """Return what came of a request in the shape of `GET /correlations/{id}`."""
     import msgspec
 
     from actors.past.events import get_correlation
@@ -256,7 +255,7 @@ async def _correlated(data: Path | None, correlation: str) -> list[dict[str, Any
     from cluster.sources import open_source
 
     query = GetCorrelation(tenant=None, correlation_id=correlation)
-    nodes: list[dict[str, Any]] = []
+    trees: list[dict[str, Any]] = []
     async with open_source(data) as source:
         for reader in source.readers.values():
             index = await Moments(reader).index()
@@ -264,10 +263,10 @@ async def _correlated(data: Path | None, correlation: str) -> list[dict[str, Any
                 found = await get_correlation(reader, index, query)
             except NotFound:
                 continue  # a request about all shards has events in each, others in one
-            nodes += [_with_children(msgspec.to_builtins(node)) for node in found]
-    if not nodes:
+            trees += [_with_children(msgspec.to_builtins(node)) for node in found]
+    if not trees:
         raise NotFound(f"there are no events of correlation {correlation[:100]!r}")
-    return nodes
+    return {"correlation_id": correlation, "trees": trees}
 
 
 def _with_children(node: dict[str, Any]) -> dict[str, Any]:
@@ -276,11 +275,3 @@ def _with_children(node: dict[str, Any]) -> dict[str, Any]:
         "event": node["event"],
         "children": [_with_children(child) for child in node.get("children", ())],
     }
-
-
-def _here(data: Path | None) -> tuple[DataDir, SystemRecord]:
-    from cluster.data_dir import DataDir
-    from cluster.settings import from_environment
-
-    settings = from_environment(data)
-    return DataDir(settings.data_dir), running_system(settings)

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from actors.names import Owner
+from cluster.cli_options import FromBackup, KeysFrom, checked_moment, each_of
 from cluster.cli_output import (
     AsJson,
     Data,
     counted,
     out,
-    progress_bar,
+    position_bar,
     refusal_is_wrong_use,
     run,
     show_json,
 )
-from cluster.cli_replay import FromBackup, FromFile, KeysFrom
-from cluster.moments import checked_moment, moment_of
 from events.errors import CommandRejected
+from events.moments import moment_of
 
 if TYPE_CHECKING:
     from actors.past.queries import ForkReport
     from cluster.sources import Source
-
-
-class Owner(StrEnum):
-    """The agents that can decide otherwise, as choices (`actors.past.fork.FORKABLE`)."""
-
-    CORE_MEMORY = "core_memory"
-    EPISODIC_MEMORY = "episodic_memory"
-    SEMANTIC_MEMORY = "semantic_memory"
-    PROCEDURAL_MEMORY = "procedural_memory"
-    RESOURCE_MEMORY = "resource_memory"
-    KNOWLEDGE_VAULT = "knowledge_vault"
 
 
 def register(app: typer.Typer) -> None:
@@ -58,8 +47,13 @@ def fork(
     ] = None,
     shard: Annotated[int, typer.Option("--shard", min=0, help="Which shard.")] = 0,
     agents: Annotated[
-        list[Owner] | None,
-        typer.Option("--agent", help="Only this memory agent decides anew; repeatable."),
+        list[str] | None,
+        typer.Option(
+            "--agent",
+            metavar="|".join(get_args(Owner)),
+            help="Only this memory agent decides anew; repeatable.",
+            callback=each_of(get_args(Owner)),
+        ),
     ] = None,
     extractor: Annotated[
         str, typer.Option("--extractor", help="rules, none, or MODULE:NAME of your own code.")
@@ -70,11 +64,10 @@ def fork(
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", help="Write the new history here, in clear (see `mirix replay`)."),
+        typer.Option("--keep", help="Write the new history here, in clear, as `export` does."),
     ] = None,
     from_backup: FromBackup = "",
     keys_from: KeysFrom = "",
-    from_file: FromFile = None,
     data: Data = None,
     as_json: AsJson = False,
 ) -> None:
@@ -85,17 +78,21 @@ def fork(
 
     The memory agents meet the same messages, documents and edits again. Nothing is appended and
     nobody is asked. With the same extractor and settings nothing differs. `-` is what only the log
-    has, `+` what only the fork has.
+    has, `+` what only the fork has. What was kept, `mirix replay --from-file` steps through.
     """
-    source = {"backup": from_backup, "keys_from": keys_from, "file": from_file}
+    source = {"backup": from_backup, "keys_from": keys_from}
     with refusal_is_wrong_use():
         report = run(
             _forked(data, source, (at, until), user, shard, agents, extractor, settings or [], keep)
         )
     if as_json:
-        show_json(report)
+        from serve.past_answers import ForkShown
+
+        show_json(ForkShown.of(report))
     else:
         _show(report)
+    if report.parked:
+        raise CommandRejected(f"{counted(report.parked, 'decision')} failed: {report.failure}")
 
 
 async def _forked(
@@ -104,32 +101,33 @@ async def _forked(
     moments: tuple[str, str | None],
     user: str | None,
     shard: int,
-    agents: list[Owner] | None,
+    agents: list[str] | None,
     extractor: str,
     settings: list[str],
     keep: Path | None,
 ) -> ForkReport:
     from actors.past.fork import FORKABLE, ForkRequest, fork
     from actors.past.forked_events import ForkedEvents
+    from actors.past.moments import Moments
     from actors.past.views import Views
-    from cluster.export import export
-    from cluster.sources import open_source, position_at
+    from cluster.export import check_free, export
+    from cluster.sources import open_source
     from cluster.what_if import decider_settings, extractor_named
     from events.envelope import Event
     from projections.snapshots import NoSnapshots
 
     chosen, wanted = extractor_named(extractor), decider_settings(settings)
+    if keep is not None:
+        check_free(keep)
     async with open_source(data, **source) as events:
-        if events.keys is None:
-            raise CommandRejected(
-                f"{events.name} comes without keys, and the vault cannot decide without; fork from"
-                " a running system or a backup"
-            )
+        assert events.keys is not None, "a log and a backup are opened with their keys"
         reader, whose = await _whereabouts(events, user, shard)
-        end = await reader.last_position()
-        start = await position_at(reader, moment_of(moments[0]))
-        until = end if moments[1] is None else await position_at(reader, moment_of(moments[1]))
-        views = Views(reader, NoSnapshots(), events.keys)
+        at = Moments(reader)
+        start = await at.position_at(moment_of(moments[0]))
+        if moments[1] is None:
+            until = await reader.last_position()
+        else:
+            until = await at.position_at(moment_of(moments[1]))
         request = ForkRequest(
             at=start,
             until=until,
@@ -138,26 +136,22 @@ async def _forked(
             settings=wanted,
         )
         kept: list[Event] = []
-        with progress_bar("events", until - start) as advance:
-            seen = start
-
-            def progress(position: int) -> None:
-                nonlocal seen
-                advance(position - seen)
-                seen = position
-
-            report = await fork(
-                reader,
-                views.build,
-                request,
-                extractor=chosen,
-                keys=events.keys,
-                keep=kept.append if keep is not None else lambda event: None,
-                progress=progress,
-            )
+        views = Views(reader, NoSnapshots(), events.keys)
+        try:
+            with position_bar("events", start, until) as progress:
+                report = await fork(
+                    reader,
+                    views.build,
+                    request,
+                    extractor=chosen,
+                    keys=events.keys,
+                    keep=kept.append if keep is not None else lambda event: None,
+                    progress=progress,
+                )
+        finally:
+            await views.close()
         if keep is not None:
             await export([ForkedEvents(reader, start, kept)], keep, user=whose, shard=reader.shard)
-        await views.close()
     return report
 
 
@@ -184,8 +178,8 @@ def _show(report: ForkReport) -> None:
     failed = f" ({report.parked} failed)" if report.parked else ""
     out.print(
         f"{counted(report.causes, 'decision')} made again{failed} with {report.extractor}, from "
-        f"position {report.difference.start} to {report.difference.end}; of {report.memories} "
-        f"memories {differing or 'none differs'}",
+        f"position {report.difference.start} to {report.difference.end}: "
+        f"{differing or 'nothing differs'}; the fork remembers {report.memories}",
         highlight=False,
     )
 

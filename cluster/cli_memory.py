@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from actors.queries import SearchMethod
+from cluster.cli_options import AsOf, each_of
 from cluster.cli_output import (
     LONG_WORK_S,
     AsJson,
@@ -18,6 +19,7 @@ from cluster.cli_output import (
     counted,
     err,
     not_blank,
+    one_line,
     open_client,
     out,
     progress_bar,
@@ -27,8 +29,8 @@ from cluster.cli_output import (
     show_json,
     table,
 )
-from cluster.moments import AsOf
 from events.errors import CommandRejected
+from events.memory import SearchTier
 
 if TYPE_CHECKING:
     from cluster.api_client import ApiClient, Found
@@ -38,25 +40,18 @@ if TYPE_CHECKING:
 _BAD_SHOWN_MAX = 50
 
 
-class Tier(StrEnum):
-    """What can be searched, as choices (`actors.queries.SearchTier`)."""
-
-    CORE = "core"
-    EPISODIC = "episodic"
-    SEMANTIC = "semantic"
-    PROCEDURAL = "procedural"
-    RESOURCE = "resource"
-    KNOWLEDGE_VAULT = "knowledge_vault"
-    CONVERSATION = "conversation"
-
-
 Paths = Annotated[list[Path], typer.Argument(help="Files or directories.", show_default=False)]
-Tiers = Annotated[list[Tier] | None, typer.Option("--tier", help="Only this tier; repeatable.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many hits.")]
-Method = Annotated[
-    Literal["hybrid", "embedding", "bm25", "string_match"],
-    typer.Option("--method", help="How to search."),
+Tiers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tier",
+        metavar="|".join(get_args(SearchTier)),
+        help="Only this; repeatable.",
+        callback=each_of(get_args(SearchTier)),
+    ),
 ]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="At most so many hits.")]
+Method = Annotated[SearchMethod, typer.Option("--method", help="How to search.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -117,7 +112,7 @@ async def _ingest(client: ApiClient, paths: list[Path], user: str, wait: bool) -
     lanes = [(str(file), read_file(file)) for path in paths for file in files_of(path)]
     with progress_bar("records") as advance:
         async with reached(client):
-            return await ingest_lanes(client, lanes, user_id=user, wait=wait, on_progress=advance)
+            return await ingest_lanes(client, lanes, user_id=user, wait=wait, advance=advance)
 
 
 def _show_summary(summary: Summary) -> None:
@@ -148,7 +143,7 @@ def ask(
         return
     out.print(answer["response"], markup=False)
     for number, citation in enumerate(answer.get("citations", ()), start=1):
-        line = f"  [{number}] {citation['tier']}: {_one_line(citation['text'])}"
+        line = f"  [{number}] {citation['tier']}: {one_line(citation['text'])}"
         out.print(line, style="dim", markup=False, highlight=False)
 
 
@@ -184,7 +179,7 @@ def search(
     rows = table("score", "tier", "when", "what")
     for hit in found.results:
         when = hit.occurred_at or (hit.said_at or "")[:10]
-        rows.add_row(f"{hit.score:.3f}", hit.tier, when, _one_line(hit.text))
+        rows.add_row(f"{hit.score:.3f}", hit.tier, when, one_line(hit.text))
     out.print(rows if found.results else "nothing found")
     if as_of is not None:
         err.print(f"as of position {found.position}", style="dim", highlight=False)
@@ -194,7 +189,7 @@ async def _search(
     client: ApiClient,
     query: str,
     user: str,
-    tiers: list[Tier] | None,
+    tiers: list[str] | None,
     limit: int,
     method: str,
     as_of: str | None,
@@ -203,8 +198,3 @@ async def _search(
         return await client.search(
             query, user_id=user, tiers=tiers, limit=limit, search_method=method, as_of=as_of
         )
-
-
-def _one_line(text: str, chars_max: int = 160) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= chars_max else f"{line[: chars_max - 1]}…"

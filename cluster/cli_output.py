@@ -19,13 +19,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from events.errors import CommandRejected, Misconfigured, NotFound
+from events.errors import CommandRejected, MirixError, Misconfigured, NotFound
 
 if TYPE_CHECKING:
     from cluster.api_client import ApiClient
     from cluster.api_client_past import PastClient
-    from cluster.data_dir import SystemRecord
-    from cluster.settings import Settings
+    from cluster.data_dir import DataDir, SystemRecord
 
 Result = TypeVar("Result")
 Client = TypeVar("Client", bound="ApiClient")
@@ -41,16 +40,24 @@ Url = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 User = Annotated[str, typer.Option("--user", help="Whose memory.")]
 
+USAGE_ERROR, OPERATIONAL_ERROR = 2, 1
+
 #: Seconds for which a command that somebody waits for tries again.
 INTERACTIVE_S = 5.0
 #: Seconds for which long work waits for a system that it has reached before.
 LONG_WORK_S = 600.0
 #: Pipes and files have no width: what belongs on one line stays on it.
 _PIPE_COLUMNS = 10_000
+LINE_CHARS_MAX = 160
 
 
 class WrongUse(CommandRejected):
     """The command was asked for something that is not there to be asked for: exit status 2."""
+
+
+def exit_status(error: MirixError) -> int:
+    """Return what a command that failed ends with: 2 when it was asked wrongly, else 1."""
+    return USAGE_ERROR if isinstance(error, WrongUse | Misconfigured) else OPERATIONAL_ERROR
 
 
 class _WithoutTrailingBlanks:
@@ -114,6 +121,12 @@ def headline(text: str) -> None:
         out.print(f"== {text}", markup=False)
 
 
+def one_line(text: str, chars_max: int = LINE_CHARS_MAX) -> str:
+    """Return a text on one line, cut where it is too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= chars_max else f"{line[: chars_max - 1]}…"
+
+
 def counted(count: int, thing: str) -> str:
     """Return a count with its noun: `1 document`, `5 documents`, `2 processes`."""
     plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
@@ -137,16 +150,18 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     return asyncio.run(work)
 
 
-def running_system(settings: Settings) -> SystemRecord:
-    """Return the record of the system on the data directory.
+def system_here(data: Path | None) -> tuple[DataDir, SystemRecord]:
+    """Return the data directory that is meant, and the record of the system on it.
 
     Raises:
         Unavailable: none runs there, or it is not ready yet.
     """
     from cluster.data_dir import DataDir
     from cluster.presence import ready_system
+    from cluster.settings import from_environment
 
-    return ready_system(DataDir(settings.data_dir))
+    directory = DataDir(from_environment(data).data_dir)
+    return directory, ready_system(directory)
 
 
 def open_client(
@@ -160,7 +175,9 @@ def open_client(
     """
     from cluster.api_client import base_address
     from cluster.api_client_past import PastClient
+    from cluster.data_dir import DataDir
     from cluster.operator_key import local_operator_key
+    from cluster.presence import ready_system
     from cluster.settings import from_environment
 
     settings = from_environment(data)
@@ -170,7 +187,7 @@ def open_client(
         if not settings.api_key:
             raise Misconfigured(f"set MIRIX_API_KEY to a service key of {address}")
         return PastClient(address, settings.api_key, patience_s=patience_s)
-    record = running_system(settings)
+    record = ready_system(DataDir(settings.data_dir))
     key = settings.api_key or local_operator_key(settings.data_dir)
     return PastClient(record.url, key, patience_s=patience_s)
 
@@ -213,3 +230,17 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[int]
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)
+
+
+@contextmanager
+def position_bar(what: str, start: int, end: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar for a stretch of the log; yields a function that takes the position reached."""
+    with progress_bar(what, None if end is None else end - start) as advance:
+        at = start
+
+        def reached(position: int) -> None:
+            nonlocal at
+            advance(max(0, position - at))
+            at = max(at, position)
+
+        yield reached

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from cluster.cli_options import AsOf, Tiers, checked_moment
 from cluster.cli_output import (
     AsJson,
     Data,
     Url,
     User,
     err,
+    one_line,
     open_client,
     out,
     reached,
@@ -22,7 +23,7 @@ from cluster.cli_output import (
     show_json,
     table,
 )
-from cluster.moments import AsOf, checked_moment
+from events.memory import Tier
 
 if TYPE_CHECKING:
     from cluster.api_client_past import PastClient
@@ -30,29 +31,8 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[\w-]{1,128}", re.ASCII)
 
 
-class Tier(StrEnum):
-    """The six tiers, as choices (`events.memory.Tier`)."""
-
-    CORE = "core"
-    EPISODIC = "episodic"
-    SEMANTIC = "semantic"
-    PROCEDURAL = "procedural"
-    RESOURCE = "resource"
-    KNOWLEDGE_VAULT = "knowledge_vault"
-
-
-class What(StrEnum):
-    """What can be listed: a tier, or what is beside the tiers."""
-
-    CORE = "core"
-    EPISODIC = "episodic"
-    SEMANTIC = "semantic"
-    PROCEDURAL = "procedural"
-    RESOURCE = "resource"
-    KNOWLEDGE_VAULT = "knowledge_vault"
-    BLOCKS = "blocks"
-    MESSAGES = "messages"
-    ASSISTANTS = "assistants"
+#: What can be listed: a tier, or what is beside the tiers.
+What: TypeAlias = Literal[Tier, "blocks", "messages", "assistants"]
 
 
 def _id_of_memory(text: str) -> str:
@@ -109,11 +89,11 @@ async def _list(
 ) -> list[dict[str, Any]]:
     async with reached(client):
         match what:
-            case What.BLOCKS:
+            case "blocks":
                 return await client.blocks(user_id=user, as_of=as_of)
-            case What.MESSAGES:
+            case "messages":
                 return await client.messages(user_id=user, as_of=as_of, limit=limit)
-            case What.ASSISTANTS:
+            case "assistants":
                 return await client.profiles(as_of=as_of, limit=limit)
             case _:
                 return await client.memories(
@@ -123,8 +103,6 @@ async def _list(
 
 def _show_memories(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
-
-    from cluster.cli_past_show import one_line
 
     rows = table("id", "position", "when", "status", "what")
     for item in found:
@@ -145,8 +123,6 @@ def _show_blocks(found: list[dict[str, Any]]) -> None:
 def _show_messages(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from cluster.cli_past_show import one_line
-
     rows = table("position", "when", "who", "said")
     for item in found:
         when = str(item["created_at"])[:16].replace("T", " ")
@@ -166,9 +142,9 @@ def _show_assistants(found: list[dict[str, Any]]) -> None:
 
 
 _SHOWN = {
-    What.BLOCKS: _show_blocks,
-    What.MESSAGES: _show_messages,
-    What.ASSISTANTS: _show_assistants,
+    "blocks": _show_blocks,
+    "messages": _show_messages,
+    "assistants": _show_assistants,
 }
 
 
@@ -250,9 +226,7 @@ def diff(
         typer.Option("--to", help="The other moment; left out: now.", callback=checked_moment),
     ] = None,
     user: User = "default",
-    tier: Annotated[
-        list[Tier] | None, typer.Option("--tier", help="Only this tier; repeatable.")
-    ] = None,
+    tier: Tiers = None,
     data: Data = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -277,7 +251,7 @@ def diff(
 
 
 async def _diff(
-    client: PastClient, start: str, end: str | None, user: str, tiers: list[Tier]
+    client: PastClient, start: str, end: str | None, user: str, tiers: list[str]
 ) -> dict[str, Any]:
     async with reached(client):
         return await client.difference(start, end, user_id=user, tiers=tiers)

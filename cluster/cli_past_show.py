@@ -12,7 +12,8 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-LINE_CHARS_MAX = 160
+from cluster.cli_output import one_line
+
 _MARKS = {
     "added": ("+", "green"),
     "changed": ("~", "yellow"),
@@ -24,12 +25,6 @@ _MARKS = {
 _WORDS = ("text", "summary", "description", "title", "caption", "content", "query", "output")
 _OTHER_WORDS = ("name", "external_id", "reason", "error", "tool", "agent", "job_id")
 _IDS = ("message_id", "memory_id")
-
-
-def one_line(text: str, chars_max: int = LINE_CHARS_MAX) -> str:
-    """Return a text on one line, cut where it is too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= chars_max else f"{line[: chars_max - 1]}…"
 
 
 def gist(values: Mapping[str, Any]) -> str:

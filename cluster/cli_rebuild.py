@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli_options import Projection
 from cluster.cli_output import (
     LONG_WORK_S,
     AsJson,
@@ -17,11 +16,11 @@ from cluster.cli_output import (
     counted,
     open_client,
     out,
-    progress_bar,
+    position_bar,
     reached,
     run,
-    running_system,
     show_json,
+    system_here,
     table,
 )
 from events.errors import MirixError, NotFound
@@ -29,7 +28,6 @@ from events.errors import MirixError, NotFound
 if TYPE_CHECKING:
     from actors.rebuilding import Comparison
     from actors.verifying import Verdict
-    from cluster.data_dir import DataDir, SystemRecord
     from cluster.rebuilding import Rebuilt
 
 
@@ -37,24 +35,6 @@ def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.command()(rebuild)
     app.command()(verify)
-
-
-def _known_projection(name: str | None) -> str | None:
-    if name is None:
-        return None
-    from actors.names import agents_of
-
-    if not agents_of(name):
-        raise typer.BadParameter(f"{name} is none; choose from {', '.join(agents_of(None))}")
-    return name
-
-
-Projection = Annotated[
-    str | None,
-    typer.Option(
-        "--projection", help="Only this one (or its agent's name).", callback=_known_projection
-    ),
-]
 
 
 def rebuild(
@@ -92,11 +72,11 @@ def rebuild(
 async def _rebuild(data: Path | None, projection: str | None, dry_run: bool) -> list[Rebuilt]:
     from cluster.rebuilding import ends, rebuild_shard
 
-    directory, record = _here(data)
+    directory, record = system_here(data)
     done: list[Rebuilt] = []
     async with reached(open_client(data, None, patience_s=LONG_WORK_S)) as client:
         for shard, end in sorted((await ends(client)).items()):
-            with _progress(f"events of shard {shard}", end) as told:
+            with position_bar(f"events of shard {shard}", 0, end) as progress:
                 done += await rebuild_shard(
                     client,
                     directory,
@@ -104,7 +84,7 @@ async def _rebuild(data: Path | None, projection: str | None, dry_run: bool) -> 
                     shard,
                     projection=projection,
                     dry_run=dry_run,
-                    told=told,
+                    progress=progress,
                 )
     return done
 
@@ -144,12 +124,12 @@ def verify(data: Data = None, as_json: AsJson = False) -> None:
 async def _verify(data: Path | None) -> list[Verdict]:
     from cluster.rebuilding import check_shard
 
-    directory, record = _here(data)
+    directory, record = system_here(data)
     found: list[Verdict] = []
     async with open_client(data, None) as client:
         for shard in range(record.shards):
-            with _progress(f"events of shard {shard}") as told:
-                found.append(await check_shard(client, directory, record, shard, told=told))
+            with position_bar(f"events of shard {shard}", 0, None) as progress:
+                found.append(await check_shard(client, directory, record, shard, progress=progress))
     return found
 
 
@@ -229,25 +209,3 @@ def _cells(one: Comparison) -> tuple[str, ...]:
         mark = f"[yellow]version {one.version}, live {one.live_version}[/yellow]"
     numbers = (str(one.position), str(one.events))
     return mark, str(one.shard), one.projection, *numbers, one.rebuilt_hash[:16], one.live_hash[:16]
-
-
-@contextmanager
-def _progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr; yields a function that takes the position reached."""
-    with progress_bar(what, total) as advance:
-        at = 0
-
-        def told(position: int) -> None:
-            nonlocal at
-            advance(max(0, position - at))
-            at = max(at, position)
-
-        yield told
-
-
-def _here(data: Path | None) -> tuple[DataDir, SystemRecord]:
-    from cluster.data_dir import DataDir
-    from cluster.settings import from_environment
-
-    settings = from_environment(data)
-    return DataDir(settings.data_dir), running_system(settings)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.cli_options import FromBackup, FromFile, KeysFrom, Projection, checked_moment
 from cluster.cli_output import (
     AsJson,
     Data,
@@ -23,8 +24,8 @@ from cluster.cli_output import (
     run,
     show_json,
 )
-from cluster.moments import checked_moment, moment_of
 from events.errors import CommandRejected
+from events.moments import moment_of
 
 if TYPE_CHECKING:
     from actors.past.breakpoints import Break
@@ -43,17 +44,6 @@ def _breaks(texts: list[str] | None) -> list[str]:
     return texts or []
 
 
-def _known_projection(name: str | None) -> str | None:
-    if name is not None:
-        from actors.names import agents_of
-        from events.memory import TIERS
-
-        if not agents_of(name):
-            known = ", ".join((*TIERS, "conversations", "retrieval", "tool_calls"))
-            raise typer.BadParameter(f"{name} is no projection; there are {known}")
-    return name
-
-
 From = Annotated[
     str | None,
     typer.Option("--from", help="Begin at this position or time.", callback=checked_moment),
@@ -62,26 +52,11 @@ To = Annotated[
     str | None,
     typer.Option("--to", help="End at this position or time.", callback=checked_moment),
 ]
-Projection = Annotated[
-    str | None,
-    typer.Option(
-        "--projection",
-        help="Only this one, e.g. semantic or conversations (default: all nine).",
-        callback=_known_projection,
-    ),
-]
 Breaks = Annotated[
     list[str] | None,
     typer.Option(
         "--break", help="Stop where this holds, e.g. type=MemorySuperseded.", callback=_breaks
     ),
-]
-FromBackup = Annotated[
-    str, typer.Option("--from-backup", help="Read this backup: a directory or a URL.")
-]
-KeysFrom = Annotated[str, typer.Option("--keys-from", help="Where the keys of the backup are.")]
-FromFile = Annotated[
-    Path | None, typer.Option("--from-file", help="Read this file of exported events.")
 ]
 
 
@@ -138,13 +113,15 @@ async def opened(
         CommandRejected: there is no such user or moment, or they are in the wrong order.
     """
     from actors.names import agents_of
+    from actors.past.moments import Moments
     from actors.past.stepping import open_stepper
-    from cluster.sources import open_source, position_at
+    from cluster.sources import open_source
 
     async with open_source(data, **source) as events:
         reader, opaque = await events.find(user)
+        at = Moments(reader)
         first, last = [
-            None if text is None else await position_at(reader, moment_of(text)) for text in moments
+            None if text is None else await at.position_at(moment_of(text)) for text in moments
         ]
         if first is not None and last is not None and first > last:
             raise WrongUse(f"--from is position {first}, after --to at {last}")

@@ -12,18 +12,18 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from rich.text import Text
 
 from actors.past.breakpoints import Break, parse_break
+from actors.past.moments import Moments
 from actors.past.stepping import Stepper
 from cluster.cli_output import counted, err, out, quiet_logs
 from cluster.cli_replay_show import show_changes, show_event, show_state, show_step
-from cluster.moments import moment_of
-from cluster.sources import position_at
 from events.errors import CommandRejected
+from events.hints import hint
+from events.moments import moment_of
 
 Result = TypeVar("Result")
 #: Runs a coroutine to its end and returns what it returned.
@@ -62,6 +62,7 @@ class ReplayShell(cmd.Cmd):
         super().__init__(**streams)
         self._stepper = stepper
         self._breaks = list(breaks)
+        self._moments = Moments(stepper.reader)
         self._wait = wait
 
     def preloop(self) -> None:
@@ -103,7 +104,7 @@ class ReplayShell(cmd.Cmd):
         show_step(self._stepper)
 
     async def _go(self, line: str) -> None:
-        await self._stepper.goto(await position_at(self._stepper.reader, moment_of(line)))
+        await self._stepper.goto(await self._moments.position_at(moment_of(line)))
 
     def do_continue(self, _: str) -> None:
         """Go on to the next break, or to the end."""
@@ -167,9 +168,7 @@ class ReplayShell(cmd.Cmd):
         """Tell that there is no such command, and which is near."""
         first = line.split(maxsplit=1)[0]
         commands = [name[3:] for name in self.get_names() if name.startswith("do_")]
-        near = get_close_matches(first, commands, n=1)
-        hint = f"did you mean {near[0]}?" if near else "help lists them"
-        self._tell(f"{first} is no command; {hint}")
+        self._tell(f"{first} is no command; {hint(first, commands, 'help')}")
 
     def _counted(self) -> str:
         return counted(len(self._breaks), "break")

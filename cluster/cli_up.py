@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.cli_output import AsJson, Data
-from events.errors import CommandRejected, MirixError, Misconfigured, Unavailable
+from cluster.cli_output import AsJson, Data, exit_status
+from events.errors import CommandRejected, MirixError, Unavailable
 
 if TYPE_CHECKING:
     from cluster.data_dir import DataDir
@@ -62,7 +62,7 @@ def _up_here(settings: Settings, directory: DataDir, as_json: bool) -> None:
             if not as_json:
                 raise
             tell(Progress(step="failed", error=error.message))
-            raise typer.Exit(2 if isinstance(error, Misconfigured) else 1) from error
+            raise typer.Exit(exit_status(error)) from error
 
 
 def _serve(settings: Settings, directory: DataDir, tell: Tell) -> None:

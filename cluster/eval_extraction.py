@@ -60,7 +60,7 @@ async def evaluate_extraction(
     cases: Sequence[dict[str, Any]],
     *,
     run_id: str,
-    on_progress: Callable[[int], None] = lambda done: None,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> Report:
     """Say every case to the system, read what it kept, and score it."""
     turn = asyncio.Semaphore(CASES_AT_ONCE)
@@ -68,7 +68,7 @@ async def evaluate_extraction(
     async def one(case: dict[str, Any]) -> list[dict[str, Any]]:
         async with turn:
             found = await _memories_of(client, case, f"extraction-{case['id']}-{run_id}")
-            on_progress(1)
+            advance(1)
             return found
 
     async with asyncio.TaskGroup() as group:

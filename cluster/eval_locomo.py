@@ -78,16 +78,16 @@ async def evaluate_locomo(
     samples: Sequence[dict[str, Any]],
     *,
     run_id: str,
-    on_progress: Callable[[int], None] = lambda done: None,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> LocomoReport:
     """Ingest the samples as fresh users of this run, ask all questions, and score the answers."""
     lanes = [(user_of(sample), _records(sample, run_id)) for sample in samples]
-    summary = await ingest(client, lanes, user_id=run_id, on_progress=on_progress)
+    summary = await ingest(client, lanes, user_id=run_id, advance=advance)
     asked: list[Asked] = []
     for sample in samples:
         for question in questions(sample):
             asked.append(await _ask(client, question, _user(sample, run_id)))
-            on_progress(1)
+            advance(1)
     latencies = [item.latency_ms for item in asked]
     return LocomoReport(
         conversations=len(samples),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.backup import Tell, ignore
+from cluster.backup import TellPart, ignore
 from events.durable_file import writing_whole
 from events.errors import CommandRejected, NotFound
 from events.exported import write_events
@@ -36,7 +36,7 @@ async def export(
     shard: int | None = None,
     first: int = 1,
     last: int | None = None,
-    tell: Tell = ignore,
+    tell: TellPart = ignore,
 ) -> ExportReport:
     """Write events to a file that is readable by its owner only.
 
@@ -55,7 +55,7 @@ async def export(
         CorruptLog: the log lost or altered something.
     """
     reader = _reader(journals, user, shard)
-    _check_free(path)
+    check_free(path)
     end = await reader.last_position()
     until = end if last is None else last
     unit = f"events of shard {reader.shard}"
@@ -84,7 +84,12 @@ async def export(
     )
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """See that a file is not there yet.
+
+    Raises:
+        CommandRejected: it is.
+    """
     if path.exists():
         raise CommandRejected(f"{path} is there already; remove it or give another name")
 

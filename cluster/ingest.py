@@ -70,25 +70,25 @@ class Summary(Value, frozen=True, kw_only=True):
 
 
 class Tally:
-    """Counts while it runs; `on_progress` is told how many records are done."""
+    """Counts while it runs; `advance` is told how many records are done."""
 
-    def __init__(self, on_progress: Callable[[int], None]) -> None:
+    def __init__(self, advance: Callable[[int], None]) -> None:
         self.messages = 0
         self.already_there = 0
         self.documents = 0
         self.bad_records: list[BadRecord] = []
-        self._on_progress = on_progress
+        self._advance = advance
 
     def add(self, *, messages: int = 0, documents: int = 0) -> None:
         """Count what went in."""
         self.messages += messages
         self.documents += documents
-        self._on_progress(messages + documents)
+        self._advance(messages + documents)
 
     def refuse(self, bad: BadRecord) -> None:
         """Keep a record that did not go in."""
         self.bad_records.append(bad)
-        self._on_progress(1)
+        self._advance(1)
 
 
 async def ingest(
@@ -97,7 +97,7 @@ async def ingest(
     *,
     user_id: str,
     wait: bool = True,
-    on_progress: Callable[[int], None] = lambda done: None,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> Summary:
     """Send the records of all lanes (path, records), `LANES_MAX` at a time.
 
@@ -107,7 +107,7 @@ async def ingest(
         MirixError: the system refuses the caller, or stays away for longer than the client's
             patience. What was accepted before stays.
     """
-    tally = Tally(on_progress)
+    tally = Tally(advance)
     started = time.monotonic()
     turn = asyncio.Semaphore(LANES_MAX)
 

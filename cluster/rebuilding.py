@@ -28,9 +28,6 @@ from events.sealing import KeyRing
 from projections.base import Projection
 from projections.snapshots import SnapshotDirectory
 
-#: Told the position of the log that was reached, now and then.
-Told = Callable[[int], None]
-
 
 class Rebuilt(Value, frozen=True, kw_only=True):
     """A projection of a shard that was rebuilt, and what was done with the new state.
@@ -54,11 +51,10 @@ async def live_states(
     """Return what the agents of a shard hold now, or the one with this projection.
 
     Raises:
-        CommandRejected: there is no such projection, or the gateway tells no hashes.
+        NotFound: there is no such projection.
+        CommandRejected: the gateway tells no hashes.
     """
     wanted = agents_of(projection)
-    if not wanted:
-        raise CommandRejected(f"there is no projection {projection}")
     status = await client.status(hashes=True)
     found = {
         agent["agent"]: msgspec.convert(agent["state"], StateView)
@@ -78,7 +74,7 @@ async def rebuild_shard(
     *,
     projection: str | None = None,
     dry_run: bool = False,
-    told: Told = lambda position: None,
+    progress: Callable[[int], None] = lambda position: None,
 ) -> list[Rebuilt]:
     """Rebuild a shard's projections (or one) from the log, compare them, and put them in place.
 
@@ -98,7 +94,7 @@ async def rebuild_shard(
                 snapshots.discard_rebuilt(fresh)  # of an earlier attempt
                 snapshots.save_rebuilt(fresh, position)
 
-        compared = await compare(journal, live.items(), told, None if dry_run else keep)
+        compared = await compare(journal, live.items(), progress, None if dry_run else keep)
     done: list[Rebuilt] = []
     for one in compared:
         # An empty state is the same, however it was made.
@@ -122,7 +118,7 @@ async def check_shard(
     record: SystemRecord,
     shard: int,
     *,
-    told: Told = lambda position: None,
+    progress: Callable[[int], None] = lambda position: None,
 ) -> Verdict:
     """Read a shard's whole log, rebuild everything, compare it with agents and snapshots.
 
@@ -138,7 +134,7 @@ async def check_shard(
         unasked = (Finding(part="projection", position=0, told=told_why),)
     try:
         async with _shard(directory, record, shard) as (journal, snapshots):
-            verdict = await verify_shard(journal, live, snapshots=snapshots, progress=told)
+            verdict = await verify_shard(journal, live, snapshots=snapshots, progress=progress)
     except CorruptLog as error:
         # The server itself knows of holes: it is not read at all.
         lost = Finding(part="log", position=error.position, told=error.message)

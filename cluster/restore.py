@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from cluster import wiring
-from cluster.backup import Tell, ignore
+from cluster.backup import TellPart, ignore
 from cluster.backup_manifest import ShardBackup
 from cluster.backup_reading import Backup, open_backup
 from cluster.data_dir import DataDir
@@ -64,7 +64,7 @@ class RestoreReport(Value, frozen=True, kw_only=True):
 
 
 async def restore(
-    source: str, directory: DataDir, *, keys_from: str, check: bool = True, tell: Tell = ignore
+    source: str, directory: DataDir, *, keys_from: str, check: bool = True, tell: TellPart = ignore
 ) -> RestoreReport:
     """Restore a backup into an empty data directory.
 
@@ -142,7 +142,7 @@ def _foreign_files(directory: DataDir) -> Iterator[Path]:
             yield from (path for path in (entry, *entry.rglob("*")) if not path.is_dir())
 
 
-async def _verify(backup: Backup, shard: ShardBackup, tell: Tell) -> frozenset[int]:
+async def _verify(backup: Backup, shard: ShardBackup, tell: TellPart) -> frozenset[int]:
     """Read all of a shard's files; return the hashes of the event ids that it has twice or more.
 
     A log can hold an id twice, when its second append came after the log's window of duplicates.
@@ -176,7 +176,7 @@ async def _fill(
     backup: Backup,
     repeated: Sequence[frozenset[int]],
     check: bool,
-    tell: Tell,
+    tell: TellPart,
 ) -> StateCheck:
     """Put logs and snapshots in their places, with a server that runs for as long as it takes."""
     server = NatsServer(directory.log)
@@ -198,7 +198,7 @@ async def _fill(
 
 
 async def _check(
-    directory: DataDir, backup: Backup, connection: Connection, tell: Tell
+    directory: DataDir, backup: Backup, connection: Connection, tell: TellPart
 ) -> StateCheck:
     logs = [connection.log(shard) for shard in range(backup.shards)]
     with closing(wiring.keystore(directory)) as keystore:
@@ -206,7 +206,7 @@ async def _check(
 
 
 async def _append_all(
-    backup: Backup, shard: ShardBackup, log: EventLog, repeated: frozenset[int], tell: Tell
+    backup: Backup, shard: ShardBackup, log: EventLog, repeated: frozenset[int], tell: TellPart
 ) -> None:
     """Append what is missing of a shard's log, each record at its old position.
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from actors.queries import StateView
 from actors.rebuilding import Comparison, compare
-from cluster.backup import Tell, ignore
+from cluster.backup import TellPart, ignore
 from cluster.backup_manifest import Manifest
 from cluster.data_dir import DataDir
 from events.codec import Codec
@@ -31,7 +31,7 @@ async def check_restored(
     logs: Sequence[RecordReader],
     manifest: Manifest,
     keys: KeyRing,
-    tell: Tell = ignore,
+    tell: TellPart = ignore,
 ) -> StateCheck:
     """Rebuild every projection up to where it was backed up, and set the hashes side by side.
 
@@ -70,5 +70,5 @@ async def check_restored(
     return StateCheck(states=tuple(found))
 
 
-def _tell_at(tell: Tell, unit: str, end: int, position: int) -> None:
+def _tell_at(tell: TellPart, unit: str, end: int, position: int) -> None:
     tell(unit, position, end)

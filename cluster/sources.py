@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, closing
-from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +27,14 @@ from events.sqlite_keystore import SqliteKeyStore
 from serve.access import DEFAULT_TENANT
 from serve.identity import DEFAULT_USER, Identities
 
-#: Opaque ids are taken as they are; whatever else is given is what a client calls somebody.
-OPAQUE_PREFIX = "usr_"
+_OPAQUE_PREFIX = "usr_"
+
+
+def opaque_id(user: str, identities: Identities) -> str:
+    """Return the id of somebody in the log, given that or what a client calls them."""
+    if user.startswith(_OPAQUE_PREFIX):
+        return user
+    return identities.person(DEFAULT_TENANT, user).id
 
 
 class Whereabouts(NamedTuple):
@@ -64,11 +69,10 @@ class Source:
         Raises:
             NotFound: there is nothing of such a user here.
         """
-        if user is not None and user.startswith(OPAQUE_PREFIX):
-            found: str | None = user
-        elif self._identities is not None:
-            name = DEFAULT_USER if user is None else user
-            found = self._identities.person(DEFAULT_TENANT, name).id
+        if self._identities is not None:
+            found: str | None = opaque_id(DEFAULT_USER if user is None else user, self._identities)
+        elif user is not None and user.startswith(_OPAQUE_PREFIX):
+            found = user
         else:
             found = await self._named_in_file(user)
         if found is not None:
@@ -100,26 +104,6 @@ class Source:
                 "(your id, or the opaque usr_...)"
             )
         return seen.pop() if user is None else None
-
-
-async def position_at(reader: EventReader, moment: int | datetime) -> int:
-    """Return the position that a moment stands for; a time reads the envelopes up to it.
-
-    Raises:
-        CommandRejected: the log has no such position.
-    """
-    end = await reader.last_position()
-    if isinstance(moment, int):
-        if moment > end:
-            raise CommandRejected(
-                f"there is no position {moment} in shard {reader.shard}; it ends at {end}"
-            )
-        return moment
-    async with aclosing(reader.envelopes()) as envelopes:
-        async for position, envelope in envelopes:
-            if envelope.recorded_at > moment:
-                return position - 1
-    return end
 
 
 @asynccontextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import msgspec
 from actors.deciders.settings import DeciderSettings
 from actors.extraction.extractor import EXTRACTORS, Extractor
 from events.errors import CommandRejected
+from events.hints import hint
 
 _METHODS = ("from_message", "from_document")
 
@@ -65,9 +65,8 @@ def decider_settings(pairs: Sequence[str]) -> DeciderSettings:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-            raise CommandRejected(f"{pair!r} sets nothing: expected KEY=VALUE; {hint}")
+            told = hint(key, known)
+            raise CommandRejected(f"{pair!r} sets nothing: expected KEY=VALUE; {told}")
         values[key] = value
     try:
         return msgspec.convert(values, DeciderSettings, strict=False)

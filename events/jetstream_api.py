@@ -24,6 +24,10 @@ STREAM_NOT_FOUND = 10059
 WRONG_LAST_SEQUENCE = (10071, 10164)
 WRONG_LAST_MESSAGE_ID = 10070
 DUPLICATE_IN_BATCH = 10201
+NO_MESSAGE_FOUND = 10037
+
+#: Between two looks at replicas that are behind.
+_BEHIND_WAIT_S = 0.02
 
 #: Room for headers and the body's frame above the bound on a body.
 _MESSAGE_BYTES_MAX = BODY_BYTES_MAX + 64 * 1024
@@ -78,9 +82,14 @@ class ConsumerInfo(msgspec.Struct, frozen=True):
     error: _Failure | None = None
 
 
+class _Found(msgspec.Struct, frozen=True):
+    error: _Failure | None = None
+
+
 _ack_decoder = msgspec.json.Decoder(Ack)
 _info_decoder = msgspec.json.Decoder(_StreamInfo)
 _consumer_decoder = msgspec.json.Decoder(ConsumerInfo)
+_found_decoder = msgspec.json.Decoder(_Found)
 
 
 class JetStreamApi:
@@ -196,12 +205,37 @@ class JetStreamApi:
         return await self.direct_get(stream, wanted) is not None
 
     async def direct_get(self, stream: str, wanted: dict[str, Any]) -> Msg | None:
-        """Return one message of a stream, or None when there is none such."""
-        reply = await self.request(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(wanted))
-        status = (reply.headers or {}).get("Status", "")
-        if status not in ("", "404"):
-            raise Unavailable(f"{wanted} of {stream} cannot be read now: {status}; retry")
-        return reply if status == "" else None
+        """Return one message of a stream, or None when there is none such.
+
+        Any replica answers, also one that the latest messages have not reached yet: the leader is
+        asked whether what it lacks is there.
+
+        Raises:
+            Unavailable: there was no answer, or the replicas stay behind.
+        """
+        body = msgspec.json.encode(wanted)
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self.deadline_s
+        while True:
+            reply = await self.request(f"$JS.API.DIRECT.GET.{stream}", body)
+            status = (reply.headers or {}).get("Status", "")
+            if status not in ("", "404"):
+                raise Unavailable(f"{wanted} of {stream} cannot be read now: {status}; retry")
+            if status == "":
+                return reply
+            if not await self._leader_has(stream, body):
+                return None
+            if loop.time() > give_up_at:
+                raise Unavailable(f"replicas of {stream} are behind, {wanted} is not there; retry")
+            await asyncio.sleep(_BEHIND_WAIT_S)
+
+    async def _leader_has(self, stream: str, wanted: bytes) -> bool:
+        found = await self.request(f"$JS.API.STREAM.MSG.GET.{stream}", wanted)
+        failure = _found_decoder.decode(found.data).error
+        if failure is not None and failure.err_code == NO_MESSAGE_FOUND:
+            return False
+        _raise_for(failure, stream)
+        return True
 
     async def ensure_stream(self, stream: str, subjects: str, replicas: int) -> None:
         """Create the stream, or check that the one that is there keeps what it acknowledged.

@@ -13,6 +13,8 @@ import msgspec
 
 Tier = Literal["core", "episodic", "semantic", "procedural", "resource", "knowledge_vault"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
+#: What can be found: memories of a tier, and the messages themselves.
+SearchTier = Literal[Tier, "conversation"]
 
 Block = Literal["persona", "human"]
 Sensitivity = Literal["low", "medium", "high"]

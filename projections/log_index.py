@@ -131,6 +131,21 @@ class LogIndex:
         """Return the positions of the reactions to an event, in order."""
         return self.select(cause=event_id)
 
+    def reactions(self, causes: Iterable[str], kind: str, producer: str) -> list[int]:
+        """Return the positions of the events of a kind that a producer drew from any of `causes`.
+
+        One look through the columns for all of them.
+        """
+        codes = {"kind": self._codes["kind"].get(kind, -1)}
+        codes["producer"] = self._codes["producer"].get(producer, -1)
+        fits = np.ones(self.end, np.bool_)
+        for name, code in codes.items():
+            fits &= self._column(name) == code
+        rows = np.flatnonzero(fits)
+        wanted = np.array([_hashed(id_) for id_ in causes], np.uint64)
+        drawn = rows[np.isin(self._column("causation")[rows], wanted)]
+        return [int(row) + 1 for row in drawn]
+
     def select(
         self,
         *,

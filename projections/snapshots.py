@@ -12,6 +12,7 @@ agent is to adopt, and the `previous` one that it had before.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -238,7 +239,8 @@ class SnapshotDirectory:
 
     def set_aside(self, file: StateFile) -> None:
         """Take one of `files` out of use, because it is not what the log gives."""
-        file.path.replace(file.path.with_suffix(".damaged"))
+        with suppress(FileNotFoundError):  # its agent dropped it meanwhile
+            file.path.replace(file.path.with_suffix(".damaged"))
 
     def _write(self, projection: Projection, position: int, role: str) -> Path:
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from actors.past.queries import AsOf
+from events.errors import CommandRejected
+from events.moments import POSITION_MAX, moment_of, time_of
 from events.nesting import JSON_DEPTH_MAX, is_too_deep
 from serve.context import Caller, caller_of, context_of
 from serve.identity import Person
@@ -28,13 +32,14 @@ from serve.reading import When
 from serve.requests import CLIENT_ID_CHARS_MAX
 
 T = TypeVar("T")
-POSITION_MAX = 2**63 - 1
 MOMENT_CHARS_MAX = 64
+
+#: How like another a name must be to be taken for it, of 1: `user` is 0.73 like `user_id`.
+NEAR_MISS = 0.72
 
 _JSON_TYPE = re.compile(r"application/(?:json|[\w.-]+\+json)", re.ASCII)
 _UTF8 = frozenset({"", "utf-8", "utf8"})
 _FAULT = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -45,15 +50,33 @@ class ProtectedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler with authentication in front."""
         handler = super().get_route_handler()
+        known = frozenset(field.alias for field in get_flat_dependant(self.dependant).query_params)
 
         async def authenticated(request: Request) -> Response:
             request.state.caller = await _authenticate(request)
+            _check_known(request, known)
             body: SentBody | None = getattr(request.state, "body", None)
             if body is not None:
                 body.check_declared()
             return await handler(request)
 
         return authenticated
+
+
+def _check_known(request: Request, known: frozenset[str]) -> None:
+    """Refuse a query parameter that is almost one of this route's.
+
+    Others are passed over, as the web does; but a misspelt filter would let everything pass.
+
+    Raises:
+        Invalid: naming it, and the one that was probably meant.
+    """
+    for name in request.query_params:
+        if name not in known:
+            near = get_close_matches(name.lower(), known, n=1, cutoff=NEAR_MISS)
+            if near:
+                shown = name[:CLIENT_ID_CHARS_MAX]
+                raise invalid(f"query.{shown}", f"is not a parameter; did you mean {near[0]}?")
 
 
 async def _authenticate(request: Request) -> Caller:
@@ -167,16 +190,15 @@ def check_storable(value: Any, where: str) -> None:
 
 
 def moment(text: str, where: str) -> datetime:
-    """Return the moment that `text` names, in UTC; without a zone it is taken as UTC.
+    """Return the time that `text` names, in UTC; without a zone it is taken as UTC.
 
     Raises:
         Invalid: it is not ISO 8601, or not between the years 1 and 9999 once in UTC.
     """
     try:
-        read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise invalid(where, "is not a date-time that ISO 8601 knows (years 1 to 9999)") from error
+        return time_of(text)
+    except CommandRejected as error:
+        raise invalid(where, error.message) from error
 
 
 def as_of_named(text: str, where: str) -> AsOf:
@@ -185,15 +207,10 @@ def as_of_named(text: str, where: str) -> AsOf:
     Raises:
         Invalid: it is neither, or larger than any position.
     """
-    if _DIGITS.fullmatch(text):
-        if len(text) > len(str(POSITION_MAX)) or int(text) > POSITION_MAX:
-            raise invalid(where, f"is larger than any position ({POSITION_MAX})")
-        return int(text)
     try:
-        return moment(text, where)
-    except Invalid as error:
-        what = "is neither a position (digits) nor a date-time of ISO 8601 (years 1 to 9999)"
-        raise invalid(where, what) from error
+        return moment_of(text)
+    except CommandRejected as error:
+        raise invalid(where, error.message) from error
 
 
 def person_named(request: Request, user_id: str | None) -> Person:

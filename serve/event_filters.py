@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
@@ -13,6 +12,7 @@ from fastapi import Depends, Query, Request
 from actors.names import AGENTS
 from events.catalogue import CATALOGUE
 from events.envelope import Event
+from events.hints import hint
 from events.memory import Value
 from projections.log_index import sees
 from serve.context import PRODUCER, context_of
@@ -121,10 +121,7 @@ async def _filter(
 
 def _unknown(where: str, name: str, known: Iterable[str]) -> Invalid:
     """Return the error for a name that is none of the known, with the nearest of them."""
-    by_folded = {one.lower(): one for one in known}
-    near = get_close_matches(name.lower(), by_folded, n=1, cutoff=0.5)
-    hint = f"did you mean {by_folded[near[0]]}?" if near else f"there are {', '.join(known)}"
-    return invalid(where, f"{name!r} is not known; {hint}")
+    return invalid(where, f"{name!r} is not known; {hint(name, known)}")
 
 
 #: The filters that the query gives.

@@ -207,12 +207,13 @@ class DifferenceShown(Answer, frozen=True, kw_only=True):
 
 
 class ForkShown(Answer, frozen=True, kw_only=True):
-    """What a fork made of the same past: `causes` decisions again, `parked` of them failed."""
+    """What a fork made of the same past: `causes` decisions, `parked` of them failed."""
 
     extractor: str
     agents: tuple[str, ...]
     causes: int
     parked: int
+    failure: str
     memories: int
     difference: DifferenceShown
 
@@ -225,6 +226,7 @@ class ForkShown(Answer, frozen=True, kw_only=True):
             agents=report.agents,
             causes=report.causes,
             parked=report.parked,
+            failure=report.failure,
             memories=report.memories,
             difference=DifferenceShown.of(report.difference, tiers),
         )

@@ -12,6 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from actors.deciders.settings import DeciderSettings, ExtractorName
 from actors.names import Owner
+from actors.queries import SearchMethod
+from events.memory import SearchTier
 
 CLIENT_ID_CHARS_MAX = 256
 #: No control characters, to the very end (`$` alone would let a closing line feed pass).
@@ -39,10 +41,6 @@ Moment = Annotated[
         description="A position of the log, or a time in ISO 8601: find what was found then.",
         examples=[120, "2026-01-07T09:30:00Z"],
     ),
-]
-SearchMethod = Literal["hybrid", "embedding", "bm25", "string_match"]
-SearchTier = Literal[
-    "core", "episodic", "semantic", "procedural", "resource", "knowledge_vault", "conversation"
 ]
 
 

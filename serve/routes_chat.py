@@ -15,12 +15,12 @@ from starlette.types import Receive, Scope, Send
 from actors.progress import AnswerPart
 from actors.queries import ListMessages
 from events.errors import MirixError
+from events.moments import POSITION_MAX
 from projections.conversations import Message
 from serve.answers import ChatAnswer, CitationShown, MessageShown, UsageShown
 from serve.chat import Exchange, begin
 from serve.context import caller_of, context_of
 from serve.edge import (
-    POSITION_MAX,
     AskedPerson,
     Json,
     Limit,

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from actors.queries import ListMessages
+from events.moments import POSITION_MAX
 from projections.conversations import Message
 from serve.answers import MessageShown
 from serve.context import context_of
-from serve.edge import POSITION_MAX, AskedPerson, Json, Limit, ReadAt, protected_router
+from serve.edge import AskedPerson, Json, Limit, ReadAt, protected_router
 from serve.openapi import at_moment, gives_list
 from serve.reading import read
 from serve.routes_chat import CURSOR_HEADER

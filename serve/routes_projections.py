@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from actors.names import Agent, agents_of
+from actors.names import agents_of
 from actors.queries import AdoptState, Query, RollBackState, StateView
 from events.errors import Forbidden, NotFound
 from serve.access import DEFAULT_TENANT
 from serve.context import caller_of, context_of
 from serve.edge import Json, protected_router, read_json
 from serve.openapi import BODY_PROBLEMS, MISSING, Responses, gives, problem, takes
+from serve.problems import invalid
 from serve.requests import RollBackForm, SwapForm
 
 router = protected_router("projections")
@@ -26,7 +27,7 @@ _REFUSED: Responses = {403: problem("The key is of a tenant that does not run th
     "/projections/{name}/swap",
     response_class=Json,
     summary="Put a rebuilt state in the place of the live one",
-    openapi_extra=takes(SwapForm, {"shard": 0, "position": 1200}),
+    openapi_extra=takes(SwapForm, {"shard": 0, "position": 1}),
     responses={
         200: gives(StateView, "The state that is live now."),
         **_REFUSED,
@@ -40,6 +41,11 @@ async def swap(request: Request, name: str) -> Response:
     It folds in what has happened since, and keeps its old state for one `roll-back`.
     """
     form = await read_json(request, SwapForm)
+    backend = context_of(request).backend
+    if form.shard < backend.shards:
+        end = await backend.last_position(form.shard)
+        if form.position > end:
+            raise invalid("body.position", f"is beyond the end of the log, {end}")
     return await _ask(request, name, form.shard, AdoptState(position=form.position))
 
 
@@ -65,18 +71,10 @@ async def _ask(request: Request, name: str, shard: int, query: Query) -> Respons
     context = context_of(request)
     if caller_of(request).tenant != DEFAULT_TENANT:
         raise Forbidden("only a service key of the default tenant may replace a projection's state")
-    agent = _holder(name)
+    agent, *_ = agents_of(name)
     if shard >= context.backend.shards:
         raise NotFound(f"there is no shard {shard}; there are {context.backend.shards}, from 0 on")
     state = await context.backend.ask(
         shard, agent, query, timeout_s=context.settings.wait_timeout_s
     )
     return Json(state)
-
-
-def _holder(name: str) -> Agent:
-    found = agents_of(name)
-    if not found:
-        known = ", ".join(agents_of(None))
-        raise NotFound(f"there is no projection {name[:100]!r}; name one or its agent: {known}")
-    return found[0]

@@ -20,8 +20,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from difflib import get_close_matches
+from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
@@ -29,7 +28,9 @@ from actors.past.event_fields import Field, field_named
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.errors import CommandRejected
+from events.hints import hint
 from events.memory import TIERS, Value
+from events.moments import time_of
 
 #: Bounds on an expression: characters, and forms inside one another.
 CHARS_MAX = 500
@@ -54,7 +55,7 @@ _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 #: Names whose values are known beforehand: a constant beside them must be one of these.
 _VOCABULARY: Mapping[str, tuple[str, ...]] = {"type": tuple(CATALOGUE), "tier": TIERS}
-_WHERE_LISTED = {"type": "docs/events.md lists them", "tier": f"there are {', '.join(TIERS)}"}
+_LISTED_IN = {"type": "docs/events.md"}
 
 
 class Break(Value, frozen=True, kw_only=True):
@@ -236,9 +237,8 @@ class _Reader:
     def _check(self, value: Any, field: Field, column: int, *, is_part: bool) -> None:
         vocabulary = _VOCABULARY.get(field.name)
         if vocabulary is not None and not is_part and value not in vocabulary:
-            near = get_close_matches(str(value), vocabulary, n=1)
-            hint = f"did you mean {near[0]}?" if near else _WHERE_LISTED[field.name]
-            self._refuse_at(f"no {field.name} is called {value!r}; {hint}", column)
+            told = hint(str(value), vocabulary, _LISTED_IN.get(field.name, ""))
+            self._refuse_at(f"no {field.name} is called {value!r}; {told}", column)
         kind = _kind_of(value)
         if not is_part and not field.kinds & {kind, "anything", "several"} and value is not None:
             held = " or ".join(sorted(field.kinds))
@@ -246,10 +246,9 @@ class _Reader:
 
     def _moment(self, value: Any, field: Field, column: int) -> datetime:
         try:
-            moment = datetime.fromisoformat(value)
-        except (TypeError, ValueError):
+            return time_of(value if isinstance(value, str) else "")
+        except CommandRejected:
             self._refuse_at(f"{field.name} is a time, and {value!r} is none (ISO 8601)", column)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def _column(self, node: ast.expr) -> int:
         # The tree counts bytes; people count characters.

@@ -7,7 +7,6 @@ the first event is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from functools import cache
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias
@@ -18,6 +17,7 @@ from msgspec import inspect
 from events.catalogue import CATALOGUE
 from events.envelope import Event
 from events.errors import CommandRejected
+from events.hints import hint
 from events.memory import Value
 from projections.tiers import concerned_tier
 
@@ -85,8 +85,8 @@ def field_named(path: tuple[str, ...]) -> Field:
     if name != PAYLOAD:
         if name not in ENVELOPE:
             known = (*ENVELOPE, PAYLOAD)
-            hint = _hint(name, known)
-            raise CommandRejected(f"{name} is not a name here (a text stands in quotes); {hint}")
+            told = _hint(name, known)
+            raise CommandRejected(f"{name} is not a name here (a text stands in quotes); {told}")
         if inner:
             raise CommandRejected(f"{name} has no fields; only {PAYLOAD} has")
         return ENVELOPE[name]
@@ -154,9 +154,6 @@ def _reader(inner: tuple[str, ...]) -> Callable[[Event], Any]:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     known = tuple(known)
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"did you mean {near[0]}?"
-    if len(known) > _LISTED_MAX:
-        return "docs/events.md lists what there is"
-    return f"there are {', '.join(known)}" if known else "it has no fields"
+    if not known:
+        return "it has no fields"
+    return hint(name, known, "docs/events.md" if len(known) > _LISTED_MAX else "")

@@ -130,19 +130,22 @@ async def _views_at(
     views: list[EventView] = []
     for start in range(0, len(positions), _READ_AT_ONCE):
         events = await reader.at(positions[start : start + _READ_AT_ONCE])
-        for event in events:
-            views.append(view_of(event, hidden=await _hidden(reader, index, event)))
+        hidden = await _hidden(reader, index, events)
+        views += [view_of(event, hidden=hidden.get(event.id, ())) for event in events]
     return views
 
 
-async def _hidden(reader: EventReader, index: LogIndex, event: Event) -> Spans:
-    """Return the places of secrets that the vault found in a message later."""
-    if not isinstance(event.payload, MessageReceived):
-        return ()
-    drawn = index.select(
-        kind=MemoryRecorded.__name__,
-        producer="knowledge_vault",
-        cause=event.id,
-        after=event.position,
-    )
-    return found_secrets(event.payload, await reader.at(drawn)) if drawn else ()
+async def _hidden(
+    reader: EventReader, index: LogIndex, events: Sequence[Event]
+) -> dict[str, Spans]:
+    """Return by event id the places of secrets that the vault found in messages later."""
+    said = {one.id: one.payload for one in events if isinstance(one.payload, MessageReceived)}
+    drawn = index.reactions(said, MemoryRecorded.__name__, "knowledge_vault") if said else []
+    found: dict[str, Spans] = {}
+    for start in range(0, len(drawn), _READ_AT_ONCE):
+        for reaction in await reader.at(drawn[start : start + _READ_AT_ONCE]):
+            cause = reaction.envelope.causation_id
+            if cause in said:  # else it has the hash of one of them
+                spans = found_secrets(said[cause], (reaction,))
+                found[cause] = (*found.get(cause, ()), *spans)
+    return found

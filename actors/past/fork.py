@@ -7,13 +7,15 @@ is asked: deciders are pure, and effects that reach out (vectors, tools, answers
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 
 import msgspec
 import structlog
 
 from actors.deciders.base import Decider
+from actors.deciders.memory import MemoryDecider
 from actors.deciders.settings import DeciderSettings
 from actors.deciders.table import decider_of
 from actors.execution import conclusions
@@ -22,7 +24,7 @@ from actors.names import AGENTS, OWNER_OF, Agent, Owner
 from actors.past.alignment import aligned
 from actors.past.difference import difference
 from actors.past.queries import ForkReport
-from events.catalogue import Payload
+from events.catalogue import MemoryChangeRejected, Payload
 from events.envelope import Envelope, Event
 from events.errors import CommandRejected, KeyDestroyed
 from events.ids import derived_id
@@ -37,10 +39,12 @@ FORKABLE: tuple[Owner, ...] = tuple(OWNER_OF[tier] for tier in TIERS)
 #: What two histories need not have in common for their memories to be the same.
 NOT_COMPARED = frozenset({"position", "recorded_at", "provenance.extractor"})
 
-#: Between two calls of `progress`, in events.
-PROGRESS_EVENTS = 1000
 #: How far back open causes are looked for at first, in events.
 _LOOK_BACK = 1000
+#: Events that are read, or met, at one go.
+_CHUNK_EVENTS = 64
+#: What is met, and what says that it was.
+_TELLING = MemoryDecider.causes | TierProjection.kinds | {MemoryChangeRejected.__name__}
 
 log = structlog.get_logger(__name__)
 
@@ -102,15 +106,23 @@ async def fork(
         await _branch(state_at, request, agent, begun, extractor, keys) for agent in request.agents
     ]
     scratch = _Scratch(request.at, keep)
-    async with aclosing(_history(reader, request, branches, begun)) as events:
-        async for event in events:
-            _meet(event, request, branches, scratch, keys)
-            if event.position % PROGRESS_EVENTS == 0:
-                progress(min(event.position, request.until))
+    async with aclosing(_history(reader, request, branches, begun)) as chunks:
+        async for chunk in chunks:
+            # On another thread: deciding takes its time, and others are answered meanwhile.
+            await asyncio.to_thread(_meet_all, chunk, request, branches, scratch, keys)
+            progress(min(max(chunk[-1].position, request.at), request.until))
+    return await asyncio.to_thread(
+        _report, reader.shard, request, branches, scratch, extractor.name
+    )
+
+
+def _report(
+    shard: int, request: ForkRequest, branches: list[_Branch], scratch: _Scratch, extractor: str
+) -> ForkReport:
     before = _tiers(branch.actual for branch in branches)
     after = _tiers(branch.decider.projection for branch in branches)
     found = difference(
-        reader.shard,
+        shard,
         request.at,
         request.until,
         before,
@@ -120,11 +132,12 @@ async def fork(
         ignored=NOT_COMPARED,
     )
     return ForkReport(
-        shard=reader.shard,
-        extractor=extractor.name,
+        shard=shard,
+        extractor=extractor,
         agents=request.agents,
         causes=scratch.causes,
         parked=scratch.parked,
+        failure=scratch.failure,
         conclusions=scratch.conclusions,
         memories=sum(
             len(shelf.memories) for one in after.values() for shelf in one.shelves.values()
@@ -184,7 +197,7 @@ async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
     """Look at what followed behind `at`, then back for what it followed from."""
     begun = _Begun()
     seen = set[str]()
-    async with aclosing(reader.envelopes(request.at)) as envelopes:
+    async with aclosing(_telling(reader, request.user, request.at)) as envelopes:
         async for _, envelope in envelopes:
             seen.add(envelope.event_id)
             if envelope.causation_id not in seen:
@@ -194,7 +207,7 @@ async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
     span, until = _LOOK_BACK, request.at
     while until > 0 and len(begun.positions) < len(begun.open):
         after = max(0, until - span)
-        async with aclosing(reader.envelopes(after, until)) as envelopes:
+        async with aclosing(_telling(reader, request.user, after, until)) as envelopes:
             async for position, envelope in envelopes:
                 if envelope.event_id in begun.open:
                     begun.positions[envelope.event_id] = position
@@ -205,26 +218,57 @@ async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
     return begun
 
 
+async def _telling(
+    reader: EventReader, user: str, after: int, until: int | None = None
+) -> AsyncGenerator[tuple[int, Envelope], None]:
+    """Yield the envelopes of what was met and concluded; a user's are read by their subject."""
+    if user:
+        async with aclosing(reader.read(after, until, _TELLING, user)) as events:
+            async for event in events:
+                yield event.position, event.envelope
+        return
+    async with aclosing(reader.envelopes(after, until)) as envelopes:
+        async for position, envelope in envelopes:
+            if envelope.type in _TELLING:
+                yield position, envelope
+
+
 async def _history(
     reader: EventReader, request: ForkRequest, branches: list[_Branch], begun: _Begun
-) -> AsyncGenerator[Event, None]:
+) -> AsyncGenerator[Sequence[Event], None]:
     """Yield the inputs that were still open, then what lies behind `at`, to the end of the log.
 
     To its end: what followed from the last inputs lies behind them.
     """
-    whose = request.user or "*"
-    for position in sorted(begun.positions.values()):
-        async with aclosing(reader.read(position - 1, position, None, whose)) as events:
-            async for event in events:
-                yield event
+    still_open = sorted(begun.positions.values())
+    for start in range(0, len(still_open), _CHUNK_EVENTS):
+        if chunk := await reader.at(still_open[start : start + _CHUNK_EVENTS]):
+            yield chunk
+    chunk = []
     kinds = frozenset[str]().union(
         *(branch.decider.causes | branch.actual.kinds for branch in branches)
     )
     first = min([request.at, *begun.bases.values()])
-    async with aclosing(reader.read(first, None, kinds, whose)) as events:
+    async with aclosing(reader.read(first, None, kinds, request.user or "*")) as events:
         async for event in events:
             if event.id not in begun.positions:
-                yield event
+                chunk.append(event)
+            if len(chunk) == _CHUNK_EVENTS:
+                yield chunk
+                chunk = []
+    if chunk:
+        yield chunk
+
+
+def _meet_all(
+    events: Sequence[Event],
+    request: ForkRequest,
+    branches: list[_Branch],
+    scratch: _Scratch,
+    keys: KeyRing,
+) -> None:
+    for event in events:
+        _meet(event, request, branches, scratch, keys)
 
 
 def _meet(
@@ -261,6 +305,7 @@ def _decide(branch: _Branch, cause: Event, scratch: _Scratch, keys: KeyRing) -> 
     except Exception as error:
         log.warning("cause_not_decided", agent=branch.agent, cause=cause.id, error=repr(error))
         scratch.parked += 1
+        scratch.failure = scratch.failure or f"{branch.agent} at {cause.position}: {error!r}"
         return
     for ordinal, payload in enumerate(payloads):
         event = scratch.conclude(branch.agent, cause, payload, ordinal)
@@ -274,6 +319,7 @@ class _Scratch:
         self._end = at
         self._keep = keep
         self.causes = self.parked = self.conclusions = 0
+        self.failure = ""
 
     def follow(self, event: Event) -> None:
         """Take an input over, at the next position."""

@@ -60,6 +60,10 @@ if TYPE_CHECKING:
 
 #: Questions whose vectors are remembered.
 QUESTIONS_MAX = 1000
+#: Forks that are worked out at a time, the others wait: each holds a person's memory thrice.
+FORKS_MAX = 2
+#: Changes that one answer tells: some 20 MB of them.
+CHANGES_MAX = 20_000
 
 Vector = npt.NDArray[np.float32]
 
@@ -81,6 +85,7 @@ class Past:
         self._moments = Moments(reader)
         self._views = Views(reader, snapshots, keys)
         self._vectors: OrderedDict[str, Vector] = OrderedDict()
+        self._forks = asyncio.Semaphore(FORKS_MAX)
 
     async def ask(self, query: PastQuery, *, timeout_s: float = 60) -> Any:
         """Answer a query.
@@ -227,7 +232,12 @@ class Past:
             settings=query.settings,
         )
         extractor = EXTRACTORS[query.extractor]()
-        return await fork(self._reader, self.view, request, extractor=extractor, keys=self._keys)
+        async with self._forks:
+            report = await fork(
+                self._reader, self.view, request, extractor=extractor, keys=self._keys
+            )
+        _check_length(report.difference)
+        return report
 
     async def _diff(self, query: GetDiff) -> Difference:
         from actors.past.difference import difference
@@ -247,7 +257,7 @@ class Past:
             self._views.lease(agents, query.user, start) as before,
             self._views.lease(agents, query.user, end) as after,
         ):
-            return await self._views.on_view(
+            found = await self._views.on_view(
                 lambda: difference(
                     self._reader.shard,
                     start,
@@ -258,6 +268,18 @@ class Past:
                     tiers,
                 )
             )
+        _check_length(found)
+        return found
+
+
+def _check_length(found: Difference) -> None:
+    """Refuse to send what nobody reads and few can hold."""
+    if len(found.changes) > CHANGES_MAX:
+        raise CommandRejected(
+            f"{len(found.changes)} memories differ between positions {found.start} and"
+            f" {found.end}, more than the {CHANGES_MAX} that an answer tells; ask for fewer tiers,"
+            " or for moments that are nearer to each other"
+        )
 
 
 def _index_of(projection: Any) -> RetrievalIndex:

@@ -185,9 +185,10 @@ class AskFork(Value, frozen=True, kw_only=True):
 class ForkReport(Value, frozen=True, kw_only=True):
     """What came of a fork: `causes` decisions were made again and gave `conclusions` events.
 
-    `parked` decisions failed: as in a system, nothing follows from them. `memories` counts what the
-    fork remembers. In `difference`, `before` is what the log made of it and `after` what the fork
-    did; its `start` is where the fork began. Memories that differ in id alone count as the same.
+    `parked` decisions failed, the first of them with `failure`: as in a system, nothing follows
+    from them. `memories` counts what the fork remembers. In `difference`, `before` is what the log
+    made of it and `after` what the fork did; its `start` is where the fork began. Memories that
+    differ in id alone count as the same.
     """
 
     shard: int
@@ -195,6 +196,7 @@ class ForkReport(Value, frozen=True, kw_only=True):
     agents: tuple[Owner, ...]
     causes: int
     parked: int
+    failure: str = ""
     conclusions: int
     memories: int
     difference: Difference

@@ -1,10 +1,11 @@
 """An event for people to read: plain JSON values, never a secret.
 
-Bytes (vectors, sealed secrets, the secret inside a client's request) are shown by their length.
+Bytes (vectors, sealed secrets, the secret inside a client's request) are shown by their length, and
+of a text of any length only the beginning: what is shown is bounded, and so is the work for it.
 Secrets in what people wrote are blotted out as the retrieval index does it. Where they stand is
 said by the event itself for a message; a memory that was drawn from it may name one more
-(`MemoryRecorded.secret_span`), which whoever has that event at hand passes on as `hidden`. Other
-texts of people carry no such places: there the rules that find secrets are asked.
+(`MemoryRecorded.secret_span`), which whoever has that event at hand passes on as `hidden`. All
+other texts are shown to the rules that find secrets.
 """
 
 from __future__ import annotations
@@ -22,12 +23,10 @@ from projections.retrieval.passage import blotted
 
 Spans = tuple[tuple[int, int], ...]
 
-#: Fields that hold what people wrote, of events that do not say where secrets are in it.
-_WRITTEN: dict[str, tuple[str, ...]] = {
-    "DocumentReceived": ("title", "text"),
-    "SearchPerformed": ("query",),
-    "ToolRequested": ("arguments",),
-}
+#: Of a text, so many characters are shown.
+TEXT_CHARS_MAX = 20_000
+#: A secret that begins in what is shown is looked for this far behind its end.
+_BEHIND_CHARS = 1_000
 
 
 def view_of(event: Event, *, hidden: Spans = ()) -> EventView:
@@ -59,10 +58,7 @@ def plain_payload(event: Event, *, hidden: Spans = ()) -> dict[str, Any]:
     if isinstance(payload, MessageReceived):
         content = blotted(payload.content, (*payload.secret_spans, *hidden))
         payload = msgspec.structs.replace(payload, content=content)
-    shown: dict[str, Any] = _without_bytes(msgspec.to_builtins(payload, builtin_types=(bytes,)))
-    for name in _WRITTEN.get(event.envelope.type, ()):
-        if name in shown:
-            shown[name] = _without_secrets(shown[name])
+    shown: dict[str, Any] = _readable(msgspec.to_builtins(payload, builtin_types=(bytes,)))
     return shown
 
 
@@ -76,25 +72,25 @@ def found_secrets(message: MessageReceived, reactions: Iterable[Event]) -> Spans
     )
 
 
-def _without_bytes(value: Any) -> Any:
+def _readable(value: Any) -> Any:
     match value:
         case bytes():
             return f"<{len(value)} bytes>"
-        case dict():
-            return {key: _without_bytes(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_without_bytes(item) for item in value]
-        case _:
-            return value
-
-
-def _without_secrets(value: Any) -> Any:
-    match value:
         case str():
-            return blotted(value, find_secrets(value))
+            return _without_secrets(value)
         case dict():
-            return {key: _without_secrets(item) for key, item in value.items()}
-        case list():
-            return [_without_secrets(item) for item in value]
+            return {key: _readable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_readable(item) for item in value]
         case _:
             return value
+
+
+def _without_secrets(text: str) -> str:
+    """Return the beginning of a text without its secrets; ids and codes, one word each, stay."""
+    if not any(map(str.isspace, text[:TEXT_CHARS_MAX])) and text.isascii():
+        return text[:TEXT_CHARS_MAX]
+    looked_at = text[: TEXT_CHARS_MAX + _BEHIND_CHARS]
+    shown = blotted(looked_at, find_secrets(looked_at))[:TEXT_CHARS_MAX]
+    more = len(text) - len(shown)
+    return f"{shown}… ({more} characters more)" if more > 0 else shown

@@ -9,8 +9,11 @@ Rules:
 3. Who asks for a view holds a lease; a view with a lease is neither changed nor dropped.
 4. Requests for the same view share one building. When the last of them has gone it stops, and what
    it folded is kept as the view of the position that it got to: asked again, it goes on from there.
+   A view of several agents whose snapshots are of different positions is no state until the last
+   of them was passed: before that it is dropped.
 5. Views are kept while they are few and small, the least recently used go first. A view of
    everybody is not kept: nobody would notice that somebody in it was erased.
+6. A few views are built at a time, the others wait: each holds a person's whole memory.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import msgspec
 
 from actors.names import Agent
 from actors.rebuilding import empty_projection
@@ -41,10 +46,13 @@ T = TypeVar("T")
 
 #: Events folded at one go, about 20 ms of work.
 CHUNK_EVENTS = 200
+#: Views that are built at a time.
+BUILDINGS_MAX = 16
 #: Bounds on what is kept; the second is an estimate.
 VIEWS_MAX = 256
 BYTES_MAX = 512 * 1024 * 1024
-#: What a memory or a message takes, and what one does with its vector and its words indexed.
+#: What a memory or a message takes beside its text, and what one does with its vector and its words
+#: indexed.
 _ITEM_BYTES = 2_000
 _PASSAGE_BYTES = 3_500
 #: Restoring from a snapshot what an event left, in comparison to reading and folding the event.
@@ -68,8 +76,10 @@ class View:
         self.agents = agents
         self.user = user
         self.projections: dict[Agent, Projection] = {}
-        self.size_bytes = 0  # an estimate
         self.leases = 0
+        self.size_bytes = 0  # an estimate
+        #: What was restored and folded in, as it is written: texts are as long as they are.
+        self._written_bytes = 0
         #: Folded through here, by agent: snapshots of two agents are seldom of one position.
         self._through: dict[Agent, int] = {}
 
@@ -77,6 +87,11 @@ class View:
     def is_restored(self) -> bool:
         """Whether it is the state as of some position at all."""
         return len(self._through) == len(self.agents)
+
+    @property
+    def is_one_state(self) -> bool:
+        """Whether all agents are at the same position."""
+        return self.is_restored and len(set(self._through.values())) == 1
 
     @property
     def position(self) -> int:
@@ -98,7 +113,8 @@ class View:
                 through = snapshots.load_at(projection, until)
             self.projections[agent] = projection
             self._through[agent] = through
-        self._measure()
+            if through and self.user:
+                self._written_bytes += sum(map(len, projection.snapshot().values()))
 
     def fold(self, events: Sequence[Event], through: int) -> None:
         """Fold events in, all that there are up to `through`."""
@@ -107,11 +123,14 @@ class View:
             for event in events:
                 if event.position > folded and event.envelope.type in projection.kinds:
                     apply_or_skip(projection, event)
+                    self._written_bytes += len(_encoder.encode(event.payload))
             self._through[agent] = max(folded, through)
-        self._measure()
+        self.size_bytes = self._written_bytes + sum(
+            _size_bytes(one, self.user) for one in self.projections.values()
+        )
 
-    def _measure(self) -> None:
-        self.size_bytes = sum(_size_bytes(one, self.user) for one in self.projections.values())
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 def _size_bytes(projection: Projection, user: str) -> int:
@@ -153,6 +172,7 @@ class Views:
         self._kept: OrderedDict[ViewKey, View] = OrderedDict()
         self._buildings: dict[ViewKey, _Building] = {}
         self._bases: dict[tuple[Agent, ...], set[int]] = {}
+        self._places = asyncio.Semaphore(BUILDINGS_MAX)
 
     @asynccontextmanager
     async def lease(
@@ -232,9 +252,10 @@ class Views:
 
     async def _work(self, view: View, key: ViewKey) -> None:
         try:
-            await self._bring_to(view, key.position)
+            async with self._places:
+                await self._bring_to(view, key.position)
         finally:
-            if view.is_restored and key.user:
+            if view.is_one_state and key.user:
                 self._keep(view, key._replace(position=view.position))
 
     async def _bring_to(self, view: View, position: int) -> None:

@@ -27,8 +27,11 @@ class Argument(Value, frozen=True, kw_only=True):
     personal: bool = False
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Raises what argparse would print before it ended the process."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise `WrongUse`."""
         raise WrongUse(f"{self.prog}: {message}")
 
 
@@ -38,7 +41,7 @@ def parse(kind: str, known: Sequence[Argument], given: Sequence[str]) -> dict[st
     Raises:
         WrongUse: one is wrong, missing or unknown; the line says which and what was expected.
     """
-    parser = _Parser(prog=kind, add_help=False, allow_abbrev=False)
+    parser = Parser(prog=kind, add_help=False, allow_abbrev=False)
     for argument in known:
         if argument.positional:
             parser.add_argument(argument.name, metavar=argument.name.upper())

@@ -8,15 +8,15 @@ has restored: behind everything that was backed up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from cluster.backup import backup, check_places
+from cluster.backup import TellPart, backup, check_places
 from cluster.data_dir import DataDir
-from cluster.export import export
+from cluster.export import check_free, export
 from cluster.jobs.arguments import Argument, count, number, path
 from cluster.jobs.work import Kind, Options, Place, Result, Tell
 from cluster.restore import restore
@@ -24,7 +24,7 @@ from cluster.sources import open_source
 from events.errors import CommandRejected
 
 
-def _one_unit(name: str) -> Any:
+def _one_unit(name: str) -> Callable[[Place, Options], Coroutine[Any, Any, Sequence[str]]]:
     async def units(place: Place, options: Options) -> Sequence[str]:
         return (name,)
 
@@ -36,7 +36,7 @@ def _its_result(results: Mapping[str, Result]) -> Result:
     return next(iter(results.values()))
 
 
-def _lines(tell: Tell) -> Any:
+def _lines(tell: Tell) -> TellPart:
     """Tell of each part once, when it begins."""
     told: set[str] = set()
 
@@ -60,10 +60,6 @@ async def _backup(place: Place, options: Options, unit: str, tell: Tell) -> Resu
     return result
 
 
-def _unchecked(directory: DataDir, options: Options) -> None:
-    """Check nothing more: the rest is known only when the backup has been read."""
-
-
 async def _restore(place: Place, options: Options, unit: str, tell: Tell) -> Result:
     report = await restore(
         options["source"], place.directory, keys_from=options["keys-from"], tell=_lines(tell)
@@ -73,9 +69,7 @@ async def _restore(place: Place, options: Options, unit: str, tell: Tell) -> Res
 
 
 def _check_export(directory: DataDir, options: Options) -> None:
-    file = Path(options["file"])
-    if file.exists():
-        raise CommandRejected(f"{file} is there already; remove it or give another name")
+    check_free(Path(options["file"]))
     if int(options.get("from", "1")) > int(options.get("to", options.get("from", "1"))):
         raise CommandRejected(f"--from {options['from']} is behind --to {options['to']}")
 
@@ -114,7 +108,6 @@ RESTORE = Kind(
         Argument(name="source", help="a directory or URL", read=path, positional=True),
         Argument(name="keys-from", help="where the keys are", read=path, required=True),
     ),
-    check=_unchecked,
     units=_one_unit("restore"),
     work=_restore,
     total=_its_result,

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from cluster.jobs.submission import Submission
-from cluster.jobs.work import History, Result
+from cluster.jobs.work import STOPPED, History, Result
 from events.memory import Value
 
 #: `starting`: Ray has it, the log not yet. `lost`: its driver is gone and could not say so.
 Standing = Literal["starting", "running", "lost", "failed", "stopped", "succeeded"]
-STOPPED = "stopped"
+#: What Ray says of one that ended before the log heard of it; else it failed.
 _ENDED_UNHEARD: Mapping[str, Standing] = {"SUCCEEDED": "succeeded", "STOPPED": "stopped"}
 
 
@@ -62,9 +62,7 @@ def _standing(history: History, submission: Submission | None) -> Standing:
         return "starting"
     match history.state:
         case "new":
-            return (
-                "succeeded" if ray == "SUCCEEDED" else "stopped" if ray == "STOPPED" else "failed"
-            )
+            return _ENDED_UNHEARD.get(ray, "failed")
         case "running":
             return "lost" if submission is not None and submission.has_ended else "running"
         case "failed":

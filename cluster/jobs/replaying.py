@@ -14,17 +14,18 @@ from pathlib import Path
 import msgspec
 
 from actors.names import agents_of
+from actors.past.moments import Moments
 from actors.past.stepping import open_stepper
 from actors.rebuilding import empty_projection
 from cluster.data_dir import DataDir
 from cluster.jobs.arguments import Argument, path
 from cluster.jobs.states import SHARD, known_projection, now_and_then, shard_of_unit
 from cluster.jobs.work import Kind, Options, Place, Result, Tell
-from cluster.moments import moment_of
-from cluster.sources import Source, open_source, position_at
+from cluster.sources import Source, open_source
 from events.durable_file import write_whole
 from events.errors import CommandRejected
 from events.journal import EventReader
+from events.moments import moment_of
 from projections.base import Projection, state_hash
 from projections.rebuild import View, rebuild_all
 
@@ -68,7 +69,7 @@ async def _work(place: Place, options: Options, unit: str, tell: Tell) -> Result
 async def _end(reader: EventReader, options: Options) -> int:
     if "to" not in options:
         return await reader.last_position()
-    return await position_at(reader, moment_of(options["to"]))
+    return await Moments(reader).position_at(moment_of(options["to"]))
 
 
 async def _replay_shard(reader: EventReader, options: Options, unit: str, tell: Tell) -> Result:

@@ -8,31 +8,28 @@ the job's events.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from cluster import wiring
-from cluster.cli_output import WrongUse, quiet_logs
-from cluster.jobs.arguments import split
+from cluster.cli_output import exit_status, quiet_logs
+from cluster.jobs.arguments import Parser, split
 from cluster.jobs.journal import JOB_SHARD, JobJournal, missing
 from cluster.jobs.kinds import kind_of, place_of
-from cluster.jobs.work import Job, Kind, Options, Place, Result, Tell
+from cluster.jobs.work import STOPPED, Job, Kind, Options, Place, Result, Tell
 from cluster.settings import from_environment, ray_address
 from events.codec import Codec
 from events.connection import connect
-from events.errors import MirixError, Misconfigured, Unavailable, VersionConflict
+from events.errors import MirixError, Unavailable, VersionConflict
 from events.journal import Journal
 from events.sealing import KeyRing
-
-USAGE_ERROR, OPERATIONAL_ERROR = 2, 1
 
 #: Does units, and yields each with its result as it is done.
 Worker: TypeAlias = Callable[[Sequence[str]], AsyncGenerator[tuple[str, Result], None]]
@@ -153,7 +150,7 @@ def _reason(error: BaseException) -> str:
     """Return a reason that holds nothing a person said: other errors may quote anything."""
     if isinstance(error, MirixError):
         return error.message
-    return "stopped" if isinstance(error, asyncio.CancelledError) else type(error).__name__
+    return STOPPED if isinstance(error, asyncio.CancelledError) else type(error).__name__
 
 
 async def until_signal(job: Job, *, ray: str, tell: Tell) -> Result:
@@ -172,15 +169,10 @@ async def until_signal(job: Job, *, ray: str, tell: Tell) -> Result:
         raise Unavailable(f"{job.job_id} was stopped; submit it again to go on") from None
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise WrongUse(message)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Do the job of a command line; return 0, 1 when it failed, 2 when it was asked wrongly."""
     own, rest = split(arguments)
-    parser = _Parser(prog="python -m cluster.jobs.run", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m cluster.jobs.run", description=__doc__, allow_abbrev=False)
     parser.add_argument("kind", metavar="KIND")
     parser.add_argument("--data", type=Path, help="data directory of the system")
     parser.add_argument("--ray", default="", help="address of a Ray cluster (RAY_ADDRESS)")
@@ -195,7 +187,7 @@ def main(arguments: Sequence[str]) -> int:
         result = asyncio.run(until_signal(job, ray=ray, tell=_say))
     except MirixError as error:
         sys.stderr.write(f"mirix: {error.message}\n")
-        return USAGE_ERROR if isinstance(error, WrongUse | Misconfigured) else OPERATIONAL_ERROR
+        return exit_status(error)
     _say(msgspec.json.encode(result).decode())
     return 0
 

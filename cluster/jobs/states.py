@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from actors.names import agents_of
-from cluster.data_dir import DataDir
 from cluster.jobs.arguments import Argument
 from cluster.jobs.work import Kind, Options, Place, Result, Tell
 from cluster.rebuilding import check_shard, rebuild_shard
-from events.errors import CommandRejected, CorruptLog
+from events.errors import CorruptLog
 
 #: What the name of a unit begins with that is a shard.
 SHARD = "shard-"
@@ -21,15 +20,10 @@ def known_projection(text: str) -> str:
     """Return the name of a projection (or of its agent).
 
     Raises:
-        CommandRejected: there is none of it.
+        NotFound: there is none of it.
     """
-    if not agents_of(text):
-        raise CommandRejected(f"{text!r} is none; choose from {', '.join(agents_of(None))}")
+    agents_of(text)
     return text
-
-
-def _checked(directory: DataDir, options: Options) -> None:
-    """Check nothing more: each argument was checked by itself."""
 
 
 async def _shards(place: Place, options: Options) -> Sequence[str]:
@@ -44,7 +38,7 @@ async def _rebuild(place: Place, options: Options, unit: str, tell: Tell) -> Res
             place.running,
             shard_of_unit(unit),
             projection=options.get("projection"),
-            told=now_and_then(unit, tell),
+            progress=now_and_then(unit, tell),
         )
     return {
         one.comparison.projection: {
@@ -64,7 +58,7 @@ async def _verify(place: Place, options: Options, unit: str, tell: Tell) -> Resu
             place.directory,
             place.running,
             shard_of_unit(unit),
-            told=now_and_then(unit, tell),
+            progress=now_and_then(unit, tell),
         )
     for finding in verdict.findings:
         tell(f"{unit}: {finding.told}")
@@ -106,7 +100,6 @@ REBUILD = Kind(
     name="rebuild",
     summary="rebuild projections from the log and put them in the place of the live ones",
     arguments=(Argument(name="projection", help="only this one", read=known_projection),),
-    check=_checked,
     units=_shards,
     work=_rebuild,
     total=_by_shard,
@@ -116,7 +109,6 @@ VERIFY = Kind(
     name="verify",
     summary="check that the log is whole and that every state is what it says",
     arguments=(),
-    check=_checked,
     units=_shards,
     work=_verify,
     total=_by_shard,

@@ -19,11 +19,10 @@ from cluster.data_dir import DataDir, SystemRecord
 from cluster.jobs.arguments import Argument, parse
 from cluster.operator_key import local_operator_key
 from cluster.settings import Settings
-from cluster.sources import OPAQUE_PREFIX
+from cluster.sources import opaque_id
 from events.catalogue import JobFinished, JobProgressed, JobSubmitted, Payload
 from events.ids import derived_id
 from events.memory import Value
-from serve.access import DEFAULT_TENANT
 from serve.identity import Identities
 
 #: What a job says while it works, in one line.
@@ -32,6 +31,8 @@ Tell: TypeAlias = Callable[[str], None]
 Result: TypeAlias = dict[str, Any]
 Options: TypeAlias = Mapping[str, str]
 
+#: Why an attempt ended that somebody stopped: what the log says of it, in place of an error.
+STOPPED = "stopped"
 #: Seconds for which a job waits for a system that restarts.
 _PATIENCE_S = 600.0
 
@@ -72,6 +73,10 @@ class Place(Value, frozen=True, kw_only=True):
         return ApiClient(self.running.url, key, patience_s=_PATIENCE_S)
 
 
+def unchecked(directory: DataDir, options: Options) -> None:
+    """Check nothing more than each argument by itself."""
+
+
 class Kind(Value, frozen=True, kw_only=True):
     """A kind of job: its arguments and what it does.
 
@@ -84,10 +89,10 @@ class Kind(Value, frozen=True, kw_only=True):
     name: str
     summary: str
     arguments: tuple[Argument, ...]
-    check: Callable[[DataDir, Options], None]
     units: Callable[[Place, Options], Coroutine[Any, Any, Sequence[str]]]
     work: Callable[[Place, Options, str, Tell], Coroutine[Any, Any, Result]]
     total: Callable[[Mapping[str, Result]], Result]
+    check: Callable[[DataDir, Options], None] = unchecked
     by_shard: bool = False
     offline: bool = False
 
@@ -119,10 +124,8 @@ class Kind(Value, frozen=True, kw_only=True):
 
 def _opaque(data: Path, user: str) -> str:
     """Return the opaque id of somebody: a client's id may be a name, and names stay out of logs."""
-    if user.startswith(OPAQUE_PREFIX):
-        return user
     with closing(wiring.keystore(DataDir(data))) as keystore:
-        return Identities.of(keystore, 1).person(DEFAULT_TENANT, user).id
+        return opaque_id(user, Identities.of(keystore, 1))
 
 
 class History(Value, frozen=True, kw_only=True):

@@ -14,9 +14,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from events.memory import Tier
+from events.memory import SearchTier
 
-SearchTier = Tier | Literal["conversation"]
 Method = Literal["hybrid", "bm25", "embedding", "string_match"]
 Vector = npt.NDArray[np.float32]
 
@@ -63,9 +62,14 @@ def blotted(text: str, spans: tuple[tuple[int, int], ...]) -> str:
 
     The length stays, so that ranges found in the original text fit it later as well.
     """
-    for start, end in spans:
-        text = text[:start] + "•" * (min(end, len(text)) - start) + text[end:]
-    return text
+    parts: list[str] = []
+    at = 0
+    for start, end in sorted(spans):
+        start, end = max(start, at), min(end, len(text))
+        if start < end:
+            parts += (text[at:start], "•" * (end - start))
+            at = end
+    return "".join((*parts, text[at:]))
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):

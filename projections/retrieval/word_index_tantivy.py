@@ -11,7 +11,7 @@ Rules:
    commit (5 to 10 ms). Nobody ever searches a stale index.
 4. tantivy counts a deleted passage among the texts until it merges. Up to `EXACT_MAX` passages the
    index is therefore made anew when something written was changed or removed, beyond when what is
-   deleted passes an eighth of what lives: until then a word of a deleted passage weighs a little
+   deleted passes a 32nd of what lives: until then a word of a deleted passage weighs a little
    less than in an index filled afresh.
 5. A writer, with its threads and buffers, lives for one refresh. Between refreshes a person costs
    the compressed postings.
@@ -28,10 +28,10 @@ from tantivy import Document, Index, Occur, Query, Schema, SchemaBuilder, Search
 from projections.retrieval.columns import Floats
 
 #: Up to so many passages the statistics are always those of an index filled afresh.
-EXACT_MAX = 1024
+EXACT_MAX = 4096
 #: So many waiting changes are written without a search: that is the longest a search has to wait.
 WAITING_MAX = 4096
-_DEAD_PER_LIVING = 1 / 8
+_DEAD_PER_LIVING = 1 / 32
 #: The least that tantivy accepts; only what is used of it is ever allocated.
 _WRITER_HEAP_BYTES = 15_000_000
 _ROW, _ALONE, _TOGETHER = "row", "alone", "together"

@@ -25,7 +25,7 @@ async def test_replay_is_measured_against_a_bare_consumer_in_one_run(tmp_path: P
 async def test_rebuild_is_measured_with_its_memory(tmp_path: Path) -> None:
     """Time and memory are above nothing, and the peak is not below what is left."""
     written: list[int] = []
-    figures = await bench_rebuild(tmp_path, events=3000, people=10, told=written.append)
+    figures = await bench_rebuild(tmp_path, events=3000, people=10, advance=written.append)
     assert sum(written) == 3000
     assert min(figures["fold_s"], figures["events_per_s"], figures["live_mib"]) > 0
     assert figures["peak_mib"] >= figures["live_mib"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -16,9 +16,9 @@ from actors.extraction.finding import Finding, Utterance
 from actors.names import Agent, Owner
 from actors.past.fork import FORKABLE, ForkRequest, fork
 from actors.past.queries import ForkReport
-from events.envelope import Event
+from events.envelope import Envelope, Event
 from events.errors import CommandRejected
-from events.journal import Journal
+from events.journal import Journal, JournalReader
 from events.memory import SemanticContent, Tier, readable_text
 from projections.base import Projection, apply_or_skip
 from projections.tiers import TierProjection
@@ -73,7 +73,7 @@ async def journal() -> AsyncIterator[Journal]:
 
 
 async def forked(
-    journal: Journal,
+    journal: JournalReader,
     at: int,
     extractor: Extractor,
     *,
@@ -99,7 +99,7 @@ async def forked(
     )
 
 
-async def folded(journal: Journal, agent: Agent, position: int, user: str = "") -> Projection:
+async def folded(journal: JournalReader, agent: Agent, position: int, user: str = "") -> Projection:
     projection = decider_of(agent, journal.codec.keys.fingerprint).projection
     async for event in journal.read(0, position, projection.kinds, user=user or "*"):
         apply_or_skip(projection, event)
@@ -123,6 +123,26 @@ async def test_the_same_extractor_changes_nothing_wherever_the_fork_begins(
         assert report.difference.changes == (), at
         assert report.parked == 0
     assert report.memories > 50
+
+
+class OnePersonsReader(JournalReader):
+    """Reads no envelopes: those of one person are not found that way."""
+
+    def envelopes(
+        self, after: int = 0, until: int | None = None
+    ) -> AsyncGenerator[tuple[int, Envelope], None]:
+        raise AssertionError("everybody's envelopes are read for the sake of one person")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_fork_of_one_person_reads_what_is_theirs(journal: Journal) -> None:
+    """However long the log of the others is; and with the same extractor nothing changes."""
+    end = await journal.last_position()
+    reader = OnePersonsReader(journal._log, journal.codec)
+    for whose in (await users(journal))[:2]:
+        for at in random.Random(5).sample(range(1, end), POSITIONS):
+            report = await forked(reader, at, RuleExtractor(), user=whose)
+            assert report.difference.changes == (), (whose, at)
 
 
 @pytest.mark.asyncio(loop_scope="module")

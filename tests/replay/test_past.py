@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from actors.local import LocalEmbedding
 from actors.names import Agent
+from actors.past import past as past_module
 from actors.past import views
 from actors.past.past import Past
 from actors.past.queries import (
+    AskFork,
     AskPast,
     GetCorrelation,
     GetDiff,
@@ -34,11 +38,14 @@ from actors.queries import (
     RevealSecret,
     SearchMemories,
 )
-from events.envelope import Event
+from actors.rebuilding import empty_projection
+from events.envelope import Event, NewEvent
 from events.errors import CommandRejected, DeadlineExceeded
 from events.journal import JournalReader
-from projections.base import state_hash
-from projections.snapshots import NoSnapshots
+from events.memory import ResourceContent
+from projections.base import apply_or_skip, state_hash
+from projections.rebuild import rebuild
+from projections.snapshots import NoSnapshots, SnapshotDirectory
 from tests.replay.recording import (
     ANN,
     BEGIN,
@@ -51,6 +58,8 @@ from tests.replay.recording import (
     places_in,
     record,
 )
+from tests.unit.builders import recorded as recording_of
+from tests.unit.test_shell import new_journal
 
 
 class CountingReader(JournalReader):
@@ -264,3 +273,99 @@ async def test_view_belongs_to_who_asked_for_it(recorded: Recorded) -> None:
     assert state_hash(whole) == state_hash(
         (await recorded.stopped_at(recorded.end))["semantic_memory"]
     )
+
+
+async def test_view_that_was_given_up_between_two_snapshots_is_of_no_position(
+    recorded: Recorded, tmp_path: Path
+) -> None:
+    """Restored from snapshots of two positions it is no state: what is asked next begins anew."""
+    agents: tuple[Agent, ...] = ("semantic_memory", "episodic_memory")
+    snapshots = SnapshotDirectory(tmp_path, recorded.journal.codec.keys)
+    for agent, position in zip(agents, (500, 200), strict=True):
+        projection = empty_projection(agent)
+        await rebuild(projection, recorded.journal, position)
+        snapshots.save(projection, position)
+    reader = CountingReader(recorded)
+    held = Views(reader, snapshots, recorded.journal.codec.keys)
+
+    async def hashes_at(position: int) -> list[str]:
+        async with held.lease(agents, ANN, position) as found:
+            return await held.on_view(lambda: [state_hash(found[agent]) for agent in agents])
+
+    given_up = asyncio.create_task(hashes_at(600))
+    await reader.read_from.wait()
+    given_up.cancel()
+    with suppress(asyncio.CancelledError):
+        await given_up
+    reader.gate.set()
+    for position in (200, 350):
+        wanted = []
+        for agent in agents:
+            projection = empty_projection(agent)
+            async with aclosing(recorded.journal.read(0, position, user=ANN)) as events:
+                async for event in events:
+                    apply_or_skip(projection, event)
+            wanted.append(state_hash(projection))
+        assert await hashes_at(position) == wanted, position
+
+
+async def test_few_views_are_built_at_a_time(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for many positions at once gets them one after another."""
+    monkeypatch.setattr(views, "BUILDINGS_MAX", 3)
+    reader = CountingReader(recorded)
+    past = _past_of(reader, recorded)
+    query = ListMessages(user=ANN, limit=1000)
+    asking = [
+        asyncio.create_task(past_answer(past, "chat", query, position))
+        for position in range(500, 580, 10)
+    ]
+    # The thread that owns the views has restored, and handed over, whatever there is by then.
+    for _ in range(20):
+        await past._views.on_view(lambda: None)
+    assert len(reader.reads) == 3
+    reader.gate.set()
+    assert all(await asyncio.gather(*asking))
+
+
+async def test_view_is_as_large_as_its_texts() -> None:
+    """A few memories can hold whole documents: what is kept is bounded by that, too."""
+    journal = new_journal()
+    chunks = ("x" * 800,) * 500
+    for number in range(10):
+        content = ResourceContent(
+            title=f"{number}", summary="s", resource_type="document", chunks=chunks
+        )
+        recorded = recording_of(content, id=f"mem_{number}")
+        await journal.append(
+            [
+                NewEvent(
+                    event_id=f"evt_{number}",
+                    payload=recorded,
+                    tenant="org",
+                    user=ANN,
+                    producer="resource_memory",
+                )
+            ]
+        )
+    held = Views(journal, NoSnapshots(), journal.codec.keys, bytes_max=6_000_000)
+    for position in range(10, 0, -1):
+        async with held.lease(("resource_memory",), ANN, position):
+            pass
+    assert sum(view.size_bytes for view in held._kept.values()) <= 6_000_000
+    assert {key.position for key in held._kept} == {1, 2, 3, 4}
+
+
+async def test_difference_that_nobody_can_read_is_refused(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many memories are told and no more, of two moments as of a fork."""
+    past = recorded.past()
+    count = len((await past.ask(GetDiff(user=ANN, start=0))).changes)
+    monkeypatch.setattr(past_module, "CHANGES_MAX", count)
+    assert len((await past.ask(GetDiff(user=ANN, start=0))).changes) == count
+    monkeypatch.setattr(past_module, "CHANGES_MAX", 3)
+    for query in (GetDiff(user=ANN, start=0), AskFork(user=ANN, at=0, extractor="none")):
+        with pytest.raises(CommandRejected, match="more than the 3 that an answer tells"):
+            await past.ask(query)

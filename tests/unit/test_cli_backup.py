@@ -148,5 +148,5 @@ def test_how_to_start_is_shown_when_a_system_was_restored(
     assert lines[:2] == ["shard 0: positions 1 to 5", "shard 1: positions 1 to 0"]
     assert lines[2:] == [
         "states not compared: not asked for",
-        "start it with: mirix up --data /new --shards 2",
+        "start it with: MIRIX_SHARDS=2 mirix up --data /new",
     ]

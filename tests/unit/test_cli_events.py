@@ -96,7 +96,7 @@ def test_show_is_asked_wrongly_when_nothing_is_there(monkeypatch: pytest.MonkeyP
     async def nothing(*_: object) -> dict[str, Any]:
         raise NotFound("no event at position 9; the log ends at 3")
 
-    monkeypatch.setattr(cli_events, "_here", lambda data: (None, None))
+    monkeypatch.setattr(cli_events, "system_here", lambda data: (None, None))
     monkeypatch.setattr(cli_events, "_one", nothing)
 
     with pytest.raises(WrongUse, match="the log ends at 3"):

@@ -94,7 +94,9 @@ def test_tree_shows_what_came_of_a_request(capsys: pytest.CaptureFixture[str]) -
     below = [line for line in lines if "MemoryRecorded by core_memory" in line]
     assert below
     assert all(line.index("MemoryRecorded") > lines[1].index("MessageReceived") for line in below)
-    roots = [node for node in json.loads(printed) if node["event"]["type"] == "MessageReceived"]
+    roots = [
+        node for node in json.loads(printed)["trees"] if node["event"]["type"] == "MessageReceived"
+    ]
     assert len(roots) == 2
     types = [child["event"]["type"] for child in roots[0]["children"]]
     assert "MemoryRecorded" in types

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         (["submit", "dream"], "choose from rebuild, replay, verify"),
         (["submit", "verify", "--", "--fast"], "unrecognized arguments: --fast"),
-        (["submit", "rebuild", "--", "--projection", "dreams"], "'dreams' is none"),
+        (["submit", "rebuild", "--", "--projection", "dreams"], "dreams is no projection"),
         (["submit", "replay", "--", "--to", "soon"], "is no moment"),
         (["submit", "backup", "--", "/backup"], "required: --keys-to"),
         (["submit", "eval", "--", "poems", "x"], "choose from locomo, extraction"),

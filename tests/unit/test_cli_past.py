@@ -11,8 +11,6 @@ import httpx2
 import pytest
 
 from cluster.cli import main
-from cluster.cli_past import Tier, What
-from events.memory import TIERS
 from tests.unit.fakes.local_gateway import KEY, local_gateway
 from tests.unit.fakes.remembered import LINES
 
@@ -68,12 +66,6 @@ def mirix(lived: Lived, capsys: pytest.CaptureFixture[str], *arguments: str) -> 
 def shown(lived: Lived, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert main([*arguments, "--url", lived.url]) == 0
     return capsys.readouterr().out
-
-
-def test_choices_are_those_of_the_memory() -> None:
-    """What is spelled out for typer is what the tiers are."""
-    assert [tier.value for tier in Tier] == list(TIERS)
-    assert [what.value for what in What] == [*TIERS, "blocks", "messages", "assistants"]
 
 
 def test_list_shows_what_was_there_as_of_a_moment(
@@ -295,7 +287,7 @@ def test_wrong_key_is_no_wrong_use(
 
 @pytest.mark.parametrize(
     "command",
-    [["list"], ["history"], ["why"], ["diff"], ["replay"], ["events", "tree"]],
+    [["list"], ["history"], ["why"], ["diff"], ["replay"], ["fork"], ["events", "tree"]],
     ids=" ".join,
 )
 def test_help_has_an_example_and_json(

@@ -7,15 +7,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from actors.queries import SearchMethod
 from cluster import VERSION, cli_output
 from cluster.cli import main
-from cluster.cli_memory import Tier
-from events.memory import TIERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
     ("arguments", "told"),
     [
         (["search", "x", "--method", "telepathy"], "string_match"),
-        (["search", "x", "--tier", "attic"], "episodic"),
+        (["search", "x", "--tier", "episodes"], "did you mean episodic?"),
         (["search", " "], "it is empty"),
         (["ask", ""], "it is empty"),
         (["events", "tail", "--type", "MessageRecieved"], "did you mean MessageReceived?"),
         (["events", "tail", "--type", "Nope"], "docs/events.md"),
         (["events", "grep", "("], "not a regular expression"),
-        (["rebuild", "--projection", "nope"], "choose from core_memory"),
+        (["rebuild", "--projection", "nope"], "nope is no projection; there are core"),
         (["search", "x", "--url", "ftp://h"], "not the address of a system"),
         (["search", "x", "--url", ""], "not the address of a system"),
         (["search", "x", "--url", "localhost:47283"], "http://host:47283"),
@@ -65,15 +61,6 @@ def test_short_preset_key_is_refused_when_nothing_was_made(
 
     assert "expected 8 to 512 random characters" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
-
-
-def test_choices_of_a_search_are_those_of_the_search_agent() -> None:
-    """What is spelled out for typer is what the agents know."""
-    from cluster.cli_memory import Method
-
-    (methods, _) = get_args(Method)
-    assert set(get_args(methods)) == set(get_args(SearchMethod))
-    assert [tier.value for tier in Tier] == [*TIERS, "conversation"]
 
 
 def test_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,3 +243,19 @@ async def test_moment_is_passed_over_when_something_is_written() -> None:
         refused = await client.post(f"{V1}/messages", json={**body, "as_of": 1})
         assert problem(refused, 422)["errors"][0]["location"] == "body"
         assert not gateway.backend.asked_past
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter", "told"),
+    [
+        ("memory/core?asof=1", "query.asof", "did you mean as_of?"),
+        ("events?user=alice", "query.user", "did you mean user_id?"),
+        ("agents/?limits=5", "query.limits", "did you mean limit?"),
+    ],
+)
+async def test_a_misspelt_query_parameter_is_refused(path: str, parameter: str, told: str) -> None:
+    """A misspelt filter would let everything pass."""
+    async with remembering() as (_, client):
+        fault = problem(await client.get(f"{V1}/{path}"), 422)["errors"][0]
+        assert fault["location"] == parameter
+        assert told in fault["detail"]

@@ -26,7 +26,11 @@ def answering(gateway: Gateway) -> list[tuple[int, str, Query]]:
             raise NotFound("conversations has no state to go back to: none was replaced")
         return STATE
 
+    async def last_position(shard: int) -> int:
+        return STATE.position
+
     gateway.backend.ask = ask  # type: ignore[method-assign]
+    gateway.backend.last_position = last_position  # type: ignore[method-assign]
     return asked
 
 
@@ -51,9 +55,10 @@ async def test_agent_is_asked_when_its_projection_is_named(name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "told"),
     [
-        ("attic/swap", {"position": 1}, 404, "no projection 'attic'"),
+        ("attic/swap", {"position": 1}, 404, "attic is no projection"),
         ("semantic/swap", {"position": 1, "shard": 1}, 404, "no shard 1"),
         ("semantic/swap", {"position": 0}, 422, "position"),
+        ("semantic/swap", {"position": 10}, 422, "beyond the end"),
         ("semantic/swap", {"shard": 0}, 422, "position"),
         ("semantic/swap", {"position": 1, "shard": -1}, 422, "shard"),
         ("chat/roll-back", {}, 404, "none was replaced"),

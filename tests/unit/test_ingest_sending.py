@@ -103,7 +103,7 @@ async def test_progress_reaches_the_total_when_all_is_done() -> None:
         FakeSink(),
         [("a", [document, BadRecord(path="a", line=1, reason="x")]), ("b", [message("1")])],
         user_id="ann",
-        on_progress=seen.append,
+        advance=seen.append,
     )
 
     assert sum(seen) == 3

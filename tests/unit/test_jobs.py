@@ -115,7 +115,7 @@ def test_arguments_hold_no_name_when_a_user_is_named(tmp_path: Path) -> None:
     ("kind", "arguments", "told"),
     [
         ("verify", ["--fast"], "unrecognized arguments: --fast"),
-        ("rebuild", ["--projection", "dreams"], "'dreams' is none; choose from core_memory"),
+        ("rebuild", ["--projection", "dreams"], "dreams is no projection; there are core"),
         ("replay", ["--to", "yesterday"], "'yesterday' is no moment"),
         ("eval", ["poems", "x.json"], "'poems' is none; choose from locomo, extraction"),
         ("eval", [], "required: SET, FILE"),

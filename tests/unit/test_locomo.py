@@ -145,7 +145,7 @@ async def test_evaluation_scores_what_the_gateway_finds() -> None:
     samples = [sample()]
 
     async with ApiClient("http://t", "k", transport=httpx2.MockTransport(gateway)) as client:
-        report = await evaluate_locomo(client, samples, run_id="r1", on_progress=progress.append)
+        report = await evaluate_locomo(client, samples, run_id="r1", advance=progress.append)
 
     assert set(gateway.said) == {"locomo-invented-r1"}
     assert gateway.waits == ["false", "true"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -133,6 +134,17 @@ def test_ids_and_causes_are_found_where_they_are(log: Log) -> None:
         caused = [n for n, other in enumerate(log, 1) if other.causation_id == one.event_id]
         assert index.caused_by(one.event_id) == caused
     assert index.position_of("evt_none") is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(logs(), st.integers(1, 4))
+def test_reactions_to_many_causes_are_those_to_each(log: Log, every: int) -> None:
+    """One look finds what as many looks would find, of the kind and producer that are asked for."""
+    index = index_of(log)
+    causes = [one.event_id for one in log][::every]
+    for kind, producer in {(one.type, one.producer) for one in log} | {("None", "nobody")}:
+        each = [index.select(cause=one, kind=kind, producer=producer) for one in causes]
+        assert index.reactions(causes, kind, producer) == sorted(chain.from_iterable(each))
 
 
 def test_moment_without_a_zone_is_one_of_utc() -> None:

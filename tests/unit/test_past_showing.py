@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.past.showing import found_secrets, view_of
+from actors.past.showing import TEXT_CHARS_MAX, found_secrets, view_of
 from events.catalogue import (
     AssistantCreated,
     AssistantProfile,
@@ -86,8 +86,25 @@ def test_message_is_blotted_where_a_memory_found_a_secret_later() -> None:
     reaction = event_of(MemoryRecorded(memory=draft, secret_span=SPAN))
     assert found_secrets(said(TOLD), [reaction]) == (SPAN,)
     assert found_secrets(said(TOLD, id="msg_2"), [reaction]) == ()
-    assert SECRET in shown(said(TOLD))
-    assert SECRET not in shown(said(TOLD), hidden=(SPAN,))
+    bare = "Open it with seven then nine."
+    assert "seven then nine" in shown(said(bare))
+    assert "seven then nine" not in shown(said(bare), hidden=((13, 28),))
+
+
+def test_long_text_is_shown_by_its_beginning() -> None:
+    """What is shown is bounded, and a secret at the border is not cut in two."""
+    long = "word " * 10_000
+    told = view_of(event_of(said(long))).payload["content"]
+    assert told == f"{long[:TEXT_CHARS_MAX]}… ({len(long) - TEXT_CHARS_MAX} characters more)"
+    edge = "word " * ((TEXT_CHARS_MAX - 30) // 5) + TOLD + long
+    assert SECRET[:6] not in view_of(event_of(said(edge))).payload["content"]
+
+
+def test_secret_is_blotted_wherever_people_write() -> None:
+    """In names, tags and reasons as well; ids stay as they are."""
+    message = msgspec.structs.replace(said("Hi."), name=TOLD, tags=(TOLD,))
+    assert SECRET not in shown(message)
+    assert "msg_1" in shown(message)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The README's code is true: its Python runs, its commands exist, its table names what is there."""
+"""The documents are true: their Python runs, their commands exist, what they name is there."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ from tests.unit.fakes.small_gateway import KEY, Said, served
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: The documents that show commands, and commands that have commands of their own.
+PAGES = ("README.md", "docs/replay.md", "docs/backup.md", "docs/jobs.md")
+GROUPS = ("events", "eval", "bench", "job")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
-    words = [shlex.split(line, comments=True) for line in lines]
-    return [line[1:] for line in words if line and Path(line[0]).name == "mirix"]
+    """Return what is behind `mirix` in each command, as far as it is for `mirix` itself."""
+    found = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        lines = [line for block in blocks("sh", text) for line in block.splitlines()]
+        shown = [line for line in lines if re.match(r"\S*\bmirix ", line)]
+        assert shown, page
+        for line in shown:
+            words = shlex.split(line, comments=True)[1:]
+            found.append(words[: words.index("--")] if "--" in words else words)
+    return found
 
 
 def test_python_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,9 +53,9 @@ def test_python_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_command_is_there_with_its_options(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command that the README shows has help, and the options that are shown."""
+    """Each command that a document shows has help, and the options that are shown."""
     words = [word for word in command if not word.startswith("-")]
-    name = words[:2] if words[0] in ("events", "eval", "bench") else words[:1]
+    name = words[:2] if words[0] in GROUPS else words[:1]
 
     assert main([*name, "--help"]) == 0
 
@@ -70,7 +81,7 @@ def test_table_names_what_is_there() -> None:
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("page", ["docs/message-path.md"])
+@pytest.mark.parametrize("page", ["docs/message-path.md", "docs/replay.md", "docs/jobs.md"])
 def test_page_names_files_that_are_there(page: str) -> None:
     """A page that leads into the code leads somewhere."""
     text = (ROOT / page).read_text(encoding="utf-8")

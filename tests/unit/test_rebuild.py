@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import pytest
+
 from actors.names import AGENTS, PROJECTION_OF, agents_of
 from actors.queries import StateView
 from actors.rebuilding import compare, empty_projection
 from events.codec import Codec
 from events.envelope import Event
+from events.errors import NotFound
 from events.journal import Journal
 from events.log import Record
 from events.memory import SemanticContent
@@ -124,4 +127,5 @@ def test_names_of_projections_are_those_that_the_agents_hold() -> None:
         assert PROJECTION_OF[agent] == empty_projection(agent).name
         assert agents_of(agent) == agents_of(PROJECTION_OF[agent]) == (agent,)
     assert agents_of(None) == AGENTS
-    assert agents_of("attic") == ()
+    with pytest.raises(NotFound, match="attic is no projection; there are core, episodic"):
+        agents_of("attic")

@@ -60,6 +60,7 @@ class Shelf:
 def inexact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Treat every index as too large to be made anew at each removal."""
     monkeypatch.setattr(word_index_tantivy, "EXACT_MAX", 0)
+    monkeypatch.setattr(word_index_tantivy, "_DEAD_PER_LIVING", 1 / 8)
 
 
 def test_score_is_that_of_bm25() -> None:

@@ -291,3 +291,12 @@ def test_the_twin_keeps_nothing() -> None:
     store.discard_rebuilt(tier)
     with pytest.raises(NotFound):
         store.load_rebuilt(tier, 1)
+
+
+def test_state_that_is_gone_already_is_set_aside_without_a_word(store: SnapshotDirectory) -> None:
+    """Its agent thins its snapshots out while others look at them."""
+    store.save(tier_with("a"), 1)
+    (file,) = store.files(TierProjection("semantic"))
+    file.path.unlink()
+    store.set_aside(file)
+    assert store.files(TierProjection("semantic")) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,8 @@ import pytest
 from cluster import wiring
 from cluster.backup import write_backup
 from cluster.data_dir import DataDir
-from cluster.moments import moment_of
 from cluster.object_store import ObjectStore
-from cluster.sources import Source, open_source, position_at
+from cluster.sources import Source, open_source
 from events.catalogue import UserRegistered
 from events.codec import Codec
 from events.envelope import NewEvent
@@ -26,7 +24,7 @@ from events.memory_log import MemoryLog
 from events.sealing import KeyRing
 from serve.access import DEFAULT_TENANT
 from serve.identity import Identities
-from tests.unit.builders import NOON, new_message
+from tests.unit.builders import new_message
 
 
 def registered(user: str, name: str) -> NewEvent:
@@ -34,11 +32,6 @@ def registered(user: str, name: str) -> NewEvent:
     return NewEvent(
         event_id=f"evt_{user}", payload=payload, tenant="org", user=user, producer="gateway"
     )
-
-
-def clock_of(times: Sequence[datetime]):  # type: ignore[no-untyped-def]
-    left = list(times)
-    return lambda: left.pop(0)
 
 
 async def exported(
@@ -158,41 +151,3 @@ async def test_source_is_refused_when_it_is_not_one_or_not_there(tmp_path: Path)
     with pytest.raises(Unavailable, match="no system runs on"):
         async with open_source(tmp_path):
             pass
-
-
-async def test_time_stands_for_the_events_recorded_until_then() -> None:
-    """A time between two events is the first one's position; a clock that went back is no later."""
-    later = [NOON + timedelta(hours=number) for number in (0, 1, 1, 3, 2)]
-    codec = Codec(KeyRing(MemoryKeyStore(b"m" * 32)))
-    journal = Journal(MemoryLog(0), codec, clock_of(later))
-    for number in range(len(later)):
-        await journal.append([new_message("hi", number)])
-
-    for hours, position in ((-1, 0), (0, 1), (0.5, 1), (1, 3), (2, 3), (3, 5), (9, 5)):
-        assert await position_at(journal, NOON + timedelta(hours=hours)) == position
-    assert await position_at(journal, 0) == 0
-    assert await position_at(journal, 5) == 5
-    with pytest.raises(CommandRejected, match="ends at 5"):
-        await position_at(journal, 6)
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("0", 0),
-        (" 120 ", 120),
-        ("2026-01-07", datetime(2026, 1, 7, tzinfo=UTC)),
-        ("2026-01-07T09:30", datetime(2026, 1, 7, 9, 30, tzinfo=UTC)),
-        ("2026-01-07T09:30:00+02:00", datetime(2026, 1, 7, 7, 30, tzinfo=UTC)),
-    ],
-)
-def test_moment_is_a_position_or_a_time(text: str, moment: int | datetime) -> None:
-    """Digits are a position; a time without a zone is UTC."""
-    assert moment_of(text) == moment
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5", "²", "9" * 30, "0001-01-01T00:00+14:00"])
-def test_moment_is_refused_when_it_is_neither(text: str) -> None:
-    """The line says what a moment is."""
-    with pytest.raises(CommandRejected, match=r"no moment|larger than any"):
-        moment_of(text)

@@ -18,7 +18,9 @@ from actors.queries import AdoptState, GetState, RollBackState, SearchMemories, 
 from actors.rebuilding import empty_projection
 from actors.shell import REPLACEMENT_LACKS_MAX, Shell
 from actors.swapping import Swapping
-from events.errors import NotFound
+from events.catalogue import MemoryRevised
+from events.envelope import Event, NewEvent
+from events.errors import DeadlineExceeded, NotFound
 from events.journal import Journal
 from events.memory import SemanticContent
 from events.signals import MemorySignals
@@ -152,18 +154,52 @@ async def test_old_state_comes_back_once_it_is_asked_for(tmp_path: Path) -> None
     async with running(agent.shell):
         await agent.shell.wait_for(position, DEADLINE_S)
         with pytest.raises(NotFound, match="none was replaced"):
-            await agent.swapping.roll_back()
+            await agent.swapping.roll_back(DEADLINE_S)
         await spoil(agent.shell)
         old = await agent.shell.state()
         store.save_rebuilt(await rebuilt(journal, old.position), old.position)
         new = await agent.swapping.adopt(old.position, DEADLINE_S)
         assert new.state_hash != old.state_hash
         await agent.shell.wait_for(await say(journal, "six", start=6), DEADLINE_S)
-        back = await agent.swapping.roll_back()
+        back = await agent.swapping.roll_back(DEADLINE_S)
         stray = await agent.shell.on_state(lambda: _held(agent.shell.projection))
         assert "stray" in stray
-        assert await agent.swapping.roll_back() == back
+        assert await agent.swapping.roll_back(DEADLINE_S) == back
         assert len(stray) == 7
+
+
+async def append(journal: Journal, event: Event) -> int:
+    """Append an event that was made for a fold; return its position."""
+    new = NewEvent(
+        event_id="evt_by_hand", payload=event.payload, tenant="org", user=event.user, producer=AGENT
+    )
+    return (await journal.append([new]))[0]
+
+
+async def test_old_state_waits_until_its_agent_is_back_where_it_was(tmp_path: Path) -> None:
+    """An agent that was started anew is behind the state: put in place now, it would fold twice."""
+    journal = new_journal()
+    store = store_of(journal, tmp_path)
+    position = await say(journal, *WORDS[:5])
+    first = Agents(journal, store)
+    async with running(first.shell):
+        await first.shell.wait_for(position, DEADLINE_S)
+        (word, *_) = sorted(await first.shell.on_state(lambda: _held(first.shell.projection)))
+        fact = SemanticContent(name="word", summary="revised")
+        revised = event_of(MemoryRevised(tier="semantic", memory_id=word, content=fact))
+        await first.shell.wait_for(await append(journal, revised), DEADLINE_S)
+        old = await first.shell.state()
+    held = TierProjection("semantic")
+    await rebuild(held, journal, old.position)
+    store.keep_previous(held, old.position)
+    agent = Agents(journal, store)
+    with pytest.raises(DeadlineExceeded):
+        await agent.swapping.roll_back(0.05)
+    going_back = asyncio.create_task(agent.swapping.roll_back(DEADLINE_S))
+    async with running(agent.shell):
+        back = await going_back
+    assert back.position >= old.position
+    assert back.state_hash == state_hash(await rebuilt(journal, back.position))
 
 
 def _held(projection: Projection) -> set[str]:

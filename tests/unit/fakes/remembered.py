@@ -27,9 +27,10 @@ PEOPLE = ("usr_ann", "usr_ben")
 SECRET = "4071"
 
 
-async def remembered_log() -> Journal:
+async def remembered_log(keys: KeyRing | None = None) -> Journal:
     """Return the journal of what they said, line by line, and what came of it."""
-    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore(b"m" * 32))))
+    keys = keys or KeyRing(MemoryKeyStore(b"m" * 32))
+    journal = Journal(MemoryLog(0), Codec(keys))
     async with local_backend([journal], MemorySignals(), HashEmbedder()) as backend:
         for number, line in enumerate(LINES):
             for user in PEOPLE:

@@ -1,0 +1,136 @@
+"""`mirix bench ...`: how fast it is, on scratch logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.cli_output import AsJson, out, progress_bar, run, show_json, table
+
+Events = Annotated[int, typer.Option(min=100, max=10_000_000, help="Length of the log.")]
+People = Annotated[int, typer.Option(min=1, max=1_000_000, help="Of how many people.")]
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory", exists=True, file_okay=False, help="Disk to measure (default: temporary)."
+    ),
+]
+
+bench_app = typer.Typer(help="Measure speed.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    bench_app.command()(append)
+    bench_app.command()(restore)
+    bench_app.command("as-of")(as_of)
+    bench_app.command()(replay)
+    bench_app.command()(rebuild)
+    app.add_typer(bench_app, name="bench", no_args_is_help=True)
+
+
+def append(
+    as_json: AsJson = False,
+    writers: Annotated[int, typer.Option(min=1, max=1024, help="Concurrent writers.")] = 64,
+    events: Annotated[int, typer.Option(min=100, help="Events to append in all.")] = 20_000,
+    directory: Directory = None,
+) -> None:
+    """Durable appends a second, on a scratch log: one by one, and from concurrent writers.
+
+    Example: `mirix bench append --json`
+    """
+    from cluster.bench_append import bench_append_embedded
+
+    figures = run(bench_append_embedded(directory, writers=writers, events=events))
+    _show_figures(figures, as_json)
+
+
+def restore(
+    as_json: AsJson = False,
+    memories: Annotated[int, typer.Option(min=100, help="Memories of one person.")] = 100_000,
+    tail: Annotated[int, typer.Option(min=0, help="Events after the snapshot.")] = 1000,
+    directory: Directory = None,
+) -> None:
+    """Seconds to keep the state of a tier and of the search index, and to restore it at a start.
+
+    Example: `mirix bench restore --memories 10000`
+    """
+    from cluster.bench_restore import bench_restore
+
+    figures = bench_restore(memories=memories, tail=tail, directory=directory)
+    if as_json:
+        show_json(figures)
+        return
+    tier, retrieval = figures["tier"], figures["retrieval"]
+    rows = table("what", "tier", "retrieval", title=f"{memories:,} memories, {tail:,} events after")
+    for name, figure in retrieval.items():
+        rows.add_row(
+            name.replace("_", " "), f"{tier[name]:,}" if name in tier else "", f"{figure:,}"
+        )
+    out.print(rows)
+
+
+def as_of(
+    as_json: AsJson = False,
+    events: Annotated[int, typer.Option(min=1000, help="Length of the log.")] = 100_000,
+    people: People = 100,
+    searches: Annotated[int, typer.Option(min=1, help="Measured, after as many others.")] = 200,
+    directory: Directory = None,
+) -> None:
+    """How long a search of the past takes, at random positions of a scratch log.
+
+    Example: `mirix bench as-of --people 1 --searches 50`
+    """
+    from cluster.bench_as_of import bench_as_of
+
+    with progress_bar("events and searches", events + 2 * searches) as advance:
+        figures = run(
+            bench_as_of(directory, events=events, people=people, searches=searches, advance=advance)
+        )
+    _show_figures(figures, as_json)
+
+
+def replay(
+    as_json: AsJson = False,
+    events: Events = 100_000,
+    people: People = 1000,
+    directory: Directory = None,
+) -> None:
+    """Replaying a log, against a bare consumer of the same log in the same run, in events/s.
+
+    Example: `mirix bench replay --events 20000`
+    """
+    from cluster.bench_replay import bench_replay
+
+    with progress_bar("events", events) as advance:
+        figures = run(bench_replay(directory, events=events, people=people, advance=advance))
+    _show_figures(figures, as_json)
+
+
+def rebuild(
+    as_json: AsJson = False,
+    events: Events = 100_000,
+    people: People = 1000,
+    directory: Directory = None,
+) -> None:
+    """Rebuilding the six tiers and the search index from a scratch log: time and memory.
+
+    Example: `mirix bench rebuild --events 1000000`
+    """
+    from cluster.bench_rebuild import bench_rebuild
+
+    with progress_bar("events", events) as advance:
+        figures = run(bench_rebuild(directory, events=events, people=people, advance=advance))
+    _show_figures(figures, as_json)
+
+
+def _show_figures(figures: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        show_json(figures)
+        return
+    rows = table("what", "figure")
+    for name, figure in figures.items():
+        rows.add_row(name.replace("_", " "), f"{figure:,}")
+    out.print(rows)

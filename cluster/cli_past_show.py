@@ -27,6 +27,10 @@ _OTHER_WORDS = ("name", "external_id", "reason", "error", "tool", "agent", "job_
 _IDS = ("message_id", "memory_id")
 
 
+#: Readings that the tree of `mirix why` shows.
+READERS_MAX = 10
+
+
 def gist(values: Mapping[str, Any]) -> str:
     """Return the words of a payload or an item, on one line; empty when it has none."""
     for inner in ("memory", "profile", "content"):
@@ -132,8 +136,11 @@ def _add_readers(tree: Tree, entries: Iterable[Mapping[str, Any]]) -> None:
     if not entries:
         tree.add(Text("nobody has read it since", "dim"))
         return
-    readers = tree.add(Text("read since", "bold"))
-    for entry in entries:
+    told = f"read since, {len(entries)} times" if len(entries) > READERS_MAX else "read since"
+    readers = tree.add(Text(told, "bold"))
+    if len(entries) > READERS_MAX:
+        readers.add(Text(f"the last {READERS_MAX} (--json has all)", "dim"))
+    for entry in entries[-READERS_MAX:]:
         line = event_text(entry["event"])
         readers.add(Text.assemble((f"{entry['kind']} ", "green"), line))
 

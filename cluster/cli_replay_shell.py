@@ -82,6 +82,10 @@ class ReplayShell(cmd.Cmd):
             self._tell(f"interrupted at position {self._stepper.position}")
         return False
 
+    def do_forward(self, line: str) -> None:
+        """Go on, as `next` does."""
+        self.do_next(line)
+
     def do_next(self, line: str) -> None:
         """Go on."""
         wanted = _count(line)

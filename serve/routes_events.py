@@ -6,6 +6,7 @@ is shown to the default one alone.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
@@ -26,6 +27,7 @@ from actors.past.queries import (
     ListEvents,
 )
 from actors.past.showing import view_of
+from events.envelope import Event
 from events.errors import MirixError, NotFound
 from serve.context import GatewayContext, caller_of, context_of
 from serve.edge import Json, Limit, protected_router
@@ -178,6 +180,10 @@ class _EventStream(EventSourceResponse):
             await super().__call__(scope, receive, send)
 
 
+def _shown(event: Event) -> str:
+    return msgspec.json.encode(EventShown.of(view_of(event))).decode()
+
+
 async def _told(
     tail: Tail, wanted: EventFilter, tenant: str, timeout_s: float
 ) -> AsyncIterator[ServerSentEvent]:
@@ -186,7 +192,8 @@ async def _told(
         async with aclosing(tail.events(timeout_s)) as events:
             async for event in events:
                 if wanted.lets_through(event, tenant):
-                    shown = msgspec.json.encode(EventShown.of(view_of(event))).decode()
+                    # On another thread: secrets are looked for in what may be a long text.
+                    shown = await asyncio.to_thread(_shown, event)
                     kind = event.envelope.type
                     yield ServerSentEvent(shown, event=kind, id=tail.id, sep="\n")
     except MirixError as error:

@@ -303,7 +303,9 @@ def _decide(branch: _Branch, cause: Event, scratch: _Scratch, keys: KeyRing) -> 
         return  # erased since: nothing follows any more
     # Whatever an extractor fails with, an agent would park the cause and go on.
     except Exception as error:
-        log.warning("cause_not_decided", agent=branch.agent, cause=cause.id, error=repr(error))
+        # Its text may quote what a person said: it is for who asked, not for the operator's log.
+        kind = type(error).__name__
+        log.warning("cause_not_decided", agent=branch.agent, cause=cause.id, error=kind)
         scratch.parked += 1
         scratch.failure = scratch.failure or f"{branch.agent} at {cause.position}: {error!r}"
         return

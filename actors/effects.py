@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.models.port import OutputSchema, Purpose, Turn
 from events.catalogue import MessageReceived, Payload
 from events.envelope import Event
 from events.ids import derived_id
@@ -64,7 +65,29 @@ class CallTool(Value, frozen=True, kw_only=True):
     arguments: dict[str, Any] = {}
 
 
-Effect = Append | Keep | Revise | EmbedMessage | Answer | CallTool
+class Generate(Value, frozen=True, kw_only=True):
+    """Ask a language model; the decider goes on with what it said, or failed with, in `resume`.
+
+    `prompt` names the file and version of the prompt. With a `window`, the shell puts a turn behind
+    the first one: the last so many messages of `conversation` before the cause, and its summary.
+    `attempt` counts the decider's own tries at one matter, from 1.
+    """
+
+    purpose: Purpose
+    prompt: str
+    turns: tuple[Turn, ...]
+    conversation: str = ""
+    window: int = 0
+    output: OutputSchema | None = None
+    max_tokens: int = 1024
+    temperature: float = 0.0
+    attempt: int = 1
+
+
+Effect = Append | Keep | Revise | EmbedMessage | Answer | CallTool | Generate
+
+#: Effects that may take long: nothing but their own lane waits for them.
+Reaching = Answer | CallTool | Generate
 
 
 def memory_id(agent: str, cause: Event, ordinal: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from actors.embedding import Embedded
-from actors.queries import SearchMemories, SearchOutcome
+from actors.queries import CoreBlockView, SearchMemories, SearchOutcome, Window
 
 
 class EmbeddingService(Protocol):
@@ -26,6 +26,30 @@ class Recall(Protocol):
 
     async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
         """Search one user's memory, once the index has applied `min_position`.
+
+        Raises:
+            Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class Conversations(Protocol):
+    """The chat agent, as the others see it."""
+
+    async def window(self, user: str, conversation: str, *, before: int, limit: int) -> Window:
+        """Return the last messages of a conversation before a position, and its summary.
+
+        Raises:
+            Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class CoreBlocks(Protocol):
+    """The core memory agent, as the others see it."""
+
+    async def blocks(self, user: str) -> tuple[CoreBlockView, ...]:
+        """Return what stands in front of every answer to a person.
 
         Raises:
             Unavailable: it cannot be reached at the moment.

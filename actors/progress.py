@@ -7,7 +7,7 @@ the answer is an event, and the next heartbeat repeats the progress.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -25,7 +25,9 @@ PROGRESS_PAUSE_S = 0.005
 class AnswerPart(Value, frozen=True, kw_only=True):
     """One step of an answer in the making, in the seeds' five kinds.
 
-    `content` parts carry a piece of the answer in `text`; `complete` carries the whole of it.
+    `content` parts carry a piece of the answer in `text`, which begins at character `offset` of
+    round `round`: a broken attempt is followed by another round, which begins at 0 again.
+    `complete` carries the whole of it. `failure` says of an `error` what kind it is.
     """
 
     kind: Literal["start", "thinking", "content", "complete", "error"]
@@ -35,13 +37,19 @@ class AnswerPart(Value, frozen=True, kw_only=True):
     usage: Usage = Usage()
     model: str = ""
     position: int = 0
+    offset: int = 0
+    round: int = 0
+    finish_reason: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    failure: str = ""
 
 
 class Progress(Value, frozen=True, kw_only=True):
     """How far an agent is.
 
-    `through` is the last position that it has applied and handled, `wrote` the last that it has
-    appended itself, `parked` the number of causes it gave up on.
+    `through` is the last position through which it has applied and handled everything, `applied`
+    the last that it has applied, `open` the causes after `through` that it still works on. `wrote`
+    is the last that it has appended itself, `parked` the number of causes it gave up on.
     """
 
     shard: int
@@ -50,6 +58,8 @@ class Progress(Value, frozen=True, kw_only=True):
     wrote: int
     pid: int
     parked: int = 0
+    applied: int = 0
+    open: tuple[int, ...] = ()
 
 
 class AgentStatus(Value, frozen=True, kw_only=True):
@@ -69,6 +79,20 @@ def answer_id(message_id: str) -> str:
     return derived_id("msg", "answer", message_id)
 
 
+def cancel_subject(shard: int, message_id: str) -> str:
+    """Return the subject on which the chat agent hears that nobody waits for an answer any more.
+
+    `*` for all messages.
+    """
+    return f"signals.unheard.{shard}.{message_id}"
+
+
+class Unheard(Value, frozen=True, kw_only=True):
+    """Nobody listens to an answer any more: it is given up unless somebody asks for it in time."""
+
+    grace_s: float = 0.0
+
+
 def answers_subject(shard: int, message_id: str) -> str:
     """Return the subject of the parts of the answer to a message."""
     return f"signals.answers.{shard}.{message_id}"
@@ -82,10 +106,11 @@ def progress_subject(shard: int, agent: str) -> str:
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode_signal(signal: AnswerPart | Progress) -> bytes:
+def encode_signal(signal: AnswerPart | Progress | Unheard) -> bytes:
     """Return the signal as msgpack."""
     return _encoder.encode(signal)
 
 
 decode_answer_part = msgspec.msgpack.Decoder(AnswerPart).decode
 decode_progress = msgspec.msgpack.Decoder(Progress).decode
+decode_unheard = msgspec.msgpack.Decoder(Unheard).decode

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from events.memory import Content, Provenance, SearchTier, Tier, Value
+from projections.conversations import Abandoned, Message
 
 SearchMethod = Literal["hybrid", "bm25", "embedding", "string_match"]
 
@@ -156,6 +157,62 @@ class GetMessage(Value, frozen=True, kw_only=True):
     message_id: str
 
 
+class GetAbandoned(Value, frozen=True, kw_only=True):
+    """To the chat agent: why a message will have no answer. Answers `Abandoned` or None."""
+
+    user: str
+    message_id: str
+
+
+class GetAnswerSoFar(Value, frozen=True, kw_only=True):
+    """To the chat agent: how far the answer to a message is. Answers `AnswerSoFar`.
+
+    Who asks listens: an answer that was about to be given up goes on.
+    """
+
+    user: str
+    message_id: str
+
+
+class AnswerSoFar(Value, frozen=True, kw_only=True):
+    """An answer in the making: its text and round so far.
+
+    `state` is `making`, `given` (`answer` is there), `abandoned` (`abandoned` is there), or
+    `unknown`: no answer to such a message is being made, or was asked for.
+    """
+
+    state: Literal["making", "given", "abandoned", "unknown"]
+    text: str = ""
+    round: int = 0
+    answer: Message | None = None
+    abandoned: Abandoned | None = None
+
+
+class GetWindow(Value, frozen=True, kw_only=True):
+    """To the chat agent: the end of a conversation as a prompt needs it. Answers `Window`.
+
+    The last `limit` messages before the position `before` (0: the end).
+    """
+
+    user: str
+    conversation: str
+    before: int = 0
+    limit: int = 20
+
+
+class Window(Value, frozen=True, kw_only=True):
+    """The last messages of a conversation, oldest first.
+
+    `summary` tells what was said through the position `summarised` (empty and 0: nothing has been
+    summarised). `abandoned` are the ids of messages in it that will have no answer.
+    """
+
+    messages: tuple[Message, ...] = ()
+    summary: str = ""
+    summarised: int = 0
+    abandoned: tuple[str, ...] = ()
+
+
 class KnownMessages(Value, frozen=True, kw_only=True):
     """To the chat agent: which of these messages are there. Answers `dict[id, position]`."""
 
@@ -247,6 +304,9 @@ Query = (
     | SearchMemories
     | ListMessages
     | GetMessage
+    | GetWindow
+    | GetAbandoned
+    | GetAnswerSoFar
     | KnownMessages
     | GetAssistant
     | ListAssistants

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import islice
 from typing import Any
 
@@ -11,11 +12,13 @@ import msgspec
 from actors.queries import (
     CoreBlockView,
     CountAll,
+    GetAbandoned,
     GetAssistant,
     GetCoreBlocks,
     GetMemory,
     GetMessage,
     GetToolCall,
+    GetWindow,
     KnownMessages,
     ListAssistants,
     ListMemories,
@@ -26,6 +29,7 @@ from actors.queries import (
     Query,
     RevealSecret,
     ToolCallView,
+    Window,
 )
 from actors.tools import describe_tools
 from events.catalogue import AssistantProfile
@@ -160,6 +164,10 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
             return tuple(islice(wanted, query.limit))
         case GetMessage(user=user, message_id=message_id):
             return projection.messages.get(user, {}).get(message_id)
+        case GetWindow():
+            return _window(projection, query)
+        case GetAbandoned(user=user, message_id=message_id):
+            return projection.abandoned.get(user, {}).get(message_id)
         case KnownMessages(user=user, message_ids=ids):
             there = projection.messages.get(user, {})
             return {id_: there[id_].position for id_ in ids if id_ in there}
@@ -185,6 +193,26 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
             }
         case _:
             raise _refusal(projection, query)
+
+
+def _window(projection: ConversationsProjection, query: GetWindow) -> Window:
+    """Return the end of a conversation; looks from the latest message back."""
+    before = query.before or sys.maxsize
+    held = projection.messages.get(query.user, {})
+    wanted = (
+        message
+        for message in reversed(held.values())
+        if message.conversation == query.conversation and message.position < before
+    )
+    messages = tuple(islice(wanted, query.limit))[::-1]
+    summary = projection.summaries.get(query.user, {}).get(query.conversation)
+    abandoned = projection.abandoned.get(query.user, {})
+    return Window(
+        messages=messages,
+        summary=summary.text if summary else "",
+        summarised=summary.through if summary else 0,
+        abandoned=tuple(message.id for message in messages if message.id in abandoned),
+    )
 
 
 def _portable(profile: AssistantProfile) -> AssistantProfile:

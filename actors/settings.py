@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.models.settings import ModelSettings
 from events.connection import LogSettings
 from events.errors import Misconfigured
 
@@ -27,6 +28,7 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_wait_s: float = 0.2
     start_timeout_s: float = 120.0
     log_level: str = "info"
+    models: ModelSettings = ModelSettings()
 
     def __post_init__(self) -> None:
         """Refuse values that no agent can work with.

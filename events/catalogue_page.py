@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from events import catalogue, memory
+from events import done, memory, remembered, said
 from events.catalogue import CATALOGUE, Payload
 from events.envelope import Envelope
 from events.memory import Value
@@ -24,7 +24,7 @@ _HEAD = """\
 # Events
 
 Every fact that the log can hold. Written by `python -m events.catalogue_page > docs/events.md` from
-`events/catalogue.py`; a test keeps it true.
+`events/said.py`, `remembered.py` and `done.py`; a test keeps it true.
 
 - **sealed**: the payload is encrypted with the data key of the person it is about (AES-256-GCM, the
   envelope as associated data); destroying that key erases it everywhere.
@@ -43,7 +43,8 @@ def families() -> dict[str, list[type[Payload]]]:
     """Return the events by the family they stand under in the catalogue, in its order."""
     by_family: dict[str, list[type[Payload]]] = {}
     family = ""
-    for match in _FAMILY.finditer(inspect.getsource(catalogue)):
+    source = "".join(inspect.getsource(module) for module in (said, remembered, done))
+    for match in _FAMILY.finditer(source):
         if match["family"]:
             family = match["family"]
         elif match["event"] in CATALOGUE:
@@ -69,7 +70,7 @@ def _lines() -> Iterator[str]:
 
 
 def _values() -> Iterator[type[Value]]:
-    for module in (memory, catalogue):
+    for module in (memory, said, remembered, done):
         for _, member in inspect.getmembers(module, inspect.isclass):
             is_own = member.__module__ == module.__name__ and member is not Value
             if is_own and issubclass(member, Value):

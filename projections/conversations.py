@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from events.catalogue import (
+    AnswerAbandoned,
     AnswerGiven,
     AssistantCreated,
     AssistantDeleted,
     AssistantProfile,
     AssistantRevised,
     Citation,
+    ConversationSummarised,
     MessageReceived,
     Usage,
 )
@@ -36,6 +39,8 @@ class Message(Value, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     model: str = ""
     usage: Usage = Usage()
+    finish_reason: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
     position: int
 
 
@@ -46,16 +51,48 @@ class Profile(Value, frozen=True, kw_only=True):
     profile: AssistantProfile
 
 
+class Summary(Value, frozen=True, kw_only=True):
+    """What a conversation said through the position `through`, in short."""
+
+    conversation: str
+    text: str
+    through: int
+
+
+class Abandoned(Value, frozen=True, kw_only=True):
+    """Why a message will have no answer, and what had been said of one."""
+
+    in_reply_to: str
+    conversation: str
+    assistant: str
+    reason: str
+    kind: str = ""
+    detail: str = ""
+    partial: str = ""
+    usage: Usage = Usage()
+    position: int
+
+
+class Talk(Value, frozen=True, kw_only=True):
+    """All that a person said and was answered, as a snapshot keeps it."""
+
+    messages: tuple[Message, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    abandoned: tuple[Abandoned, ...] = ()
+
+
 class ConversationsProjection:
-    """Messages by user in log order, and assistant profiles by id."""
+    """Messages by user in log order, summaries by conversation, and assistant profiles by id."""
 
     name = "conversations"
-    version = 1
+    version = 2
     kinds = frozenset(
         kind.__name__
         for kind in (
             MessageReceived,
             AnswerGiven,
+            AnswerAbandoned,
+            ConversationSummarised,
             AssistantCreated,
             AssistantRevised,
             AssistantDeleted,
@@ -64,6 +101,10 @@ class ConversationsProjection:
 
     def __init__(self) -> None:
         self.messages: dict[str, dict[str, Message]] = {}
+        #: By user and conversation.
+        self.summaries: dict[str, dict[str, Summary]] = {}
+        #: By user and the message that has no answer.
+        self.abandoned: dict[str, dict[str, Abandoned]] = {}
         self.profiles: dict[str, Profile] = {}
 
     def apply(self, event: Event) -> None:
@@ -73,6 +114,13 @@ class ConversationsProjection:
                 self._add(event, _message(said, event.position))
             case AnswerGiven() as answer:
                 self._add(event, _answer(answer, event))
+            case AnswerAbandoned() as given_up:
+                abandoned = self.abandoned.setdefault(event.user, {})
+                abandoned.setdefault(given_up.in_reply_to, _abandoned(given_up, event.position))
+            case ConversationSummarised(conversation=conversation) as told:
+                self.summaries.setdefault(event.user, {})[conversation] = Summary(
+                    conversation=conversation, text=told.summary, through=told.through
+                )
             case AssistantCreated(profile=profile) | AssistantRevised(profile=profile):
                 self.profiles[profile.id] = Profile(tenant=event.envelope.tenant, profile=profile)
             case AssistantDeleted(assistant_id=gone):
@@ -84,28 +132,38 @@ class ConversationsProjection:
         self.messages.setdefault(event.user, {}).setdefault(message.id, message)
 
     def snapshot(self) -> Mapping[str, bytes]:
-        """Return each user's messages, and the profiles under `system`, as msgpack."""
-        parts = {
-            user: _encoder.encode(list(messages.values()))
-            for user, messages in self.messages.items()
-        }
+        """Return what each user said and was told, and the profiles under `system`, as msgpack."""
+        users = {**self.messages, **self.summaries, **self.abandoned}
+        parts = {user: _encoder.encode(self._talk(user)) for user in users}
         if self.profiles:
             parts[NOBODY] = _encoder.encode(list(self.profiles.values()))
         return parts
 
+    def _talk(self, user: str) -> Talk:
+        return Talk(
+            messages=tuple(self.messages.get(user, {}).values()),
+            summaries=tuple(self.summaries.get(user, {}).values()),
+            abandoned=tuple(self.abandoned.get(user, {}).values()),
+        )
+
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace the state."""
-        self.messages, self.profiles = {}, {}
+        self.messages, self.summaries, self.abandoned, self.profiles = {}, {}, {}, {}
         for user, data in parts.items():
             if user == NOBODY:
                 profiles = msgspec.msgpack.decode(data, type=list[Profile])
                 self.profiles = {one.profile.id: one for one in profiles}
-            else:
-                self.messages[user] = {one.id: one for one in _decoder.decode(data)}
+                continue
+            talk = _decoder.decode(data)
+            self.messages[user] = {one.id: one for one in talk.messages}
+            if talk.summaries:
+                self.summaries[user] = {one.conversation: one for one in talk.summaries}
+            if talk.abandoned:
+                self.abandoned[user] = {one.in_reply_to: one for one in talk.abandoned}
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Message])
+_decoder = msgspec.msgpack.Decoder(Talk)
 
 
 def _message(said: MessageReceived, position: int) -> Message:
@@ -134,5 +192,21 @@ def _answer(answer: AnswerGiven, event: Event) -> Message:
         citations=answer.citations,
         model=answer.model,
         usage=answer.usage,
+        finish_reason=answer.finish_reason,
+        tool_calls=answer.tool_calls,
         position=event.position,
+    )
+
+
+def _abandoned(given_up: AnswerAbandoned, position: int) -> Abandoned:
+    return Abandoned(
+        in_reply_to=given_up.in_reply_to,
+        conversation=given_up.conversation,
+        assistant=given_up.assistant,
+        reason=given_up.reason,
+        kind=given_up.kind,
+        detail=given_up.detail,
+        partial=given_up.partial,
+        usage=given_up.usage,
+        position=position,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Generic, Protocol, TypeVar
 
-from actors.effects import Effect
+from actors.effects import Effect, Generate
 from actors.names import Agent
+from events.catalogue import GenerationCompleted, GenerationFailed
 from events.envelope import Event
 from projections.base import Projection
 
@@ -21,22 +22,44 @@ class Decider(Protocol):
 
     agent: Agent
     causes: frozenset[str]
+    #: Whether who reads after a position waits until what that position brought about is decided.
+    #: Not for the chat agent: a conversation can be read while an answer is being made.
+    readers_wait: bool
 
     @property
     def projection(self) -> Projection:
         """The view that the agent holds."""
         ...
 
+    def lane(self, event: Event) -> str:
+        """Return the lane of a cause: in a lane one cause is finished before the next is decided.
+
+        Lanes do not wait for each other.
+        """
+        ...
+
     def decide(self, event: Event) -> list[Effect]:
-        """Return what follows from `event`; the projection has applied it already."""
+        """Return what follows from `event`; the projection has applied it already.
+
+        A `Generate` stands alone: what else follows is decided in `resume`.
+        """
+        ...
+
+    def resume(
+        self, event: Event, asked: Generate, told: GenerationCompleted | GenerationFailed
+    ) -> list[Effect]:
+        """Return what follows from `event`, now that a model has been asked for it.
+
+        Pure like `decide`: a replay hands in what the log says was told.
+        """
         ...
 
     def conclude(self, event: Event) -> None:
         """Take an own conclusion into account that is not in the projection yet."""
         ...
 
-    def settle(self) -> None:
-        """Forget the conclusions: all of them have come back through the log."""
+    def settle(self, user: str) -> None:
+        """Forget the conclusions about a user: all of them have come back through the log."""
         ...
 
     def hold(self, projection: Projection) -> None:
@@ -48,9 +71,20 @@ class Holder(Generic[P]):
     """For deciders of one projection, whose state can be replaced."""
 
     projection: P
+    readers_wait = True
+
+    def lane(self, event: Event) -> str:
+        """Return the person: what one of them says is decided in order."""
+        return event.user
+
+    def resume(
+        self, event: Event, asked: Generate, told: GenerationCompleted | GenerationFailed
+    ) -> list[Effect]:
+        """Refuse: this decider asks no model."""
+        raise TypeError(f"{type(self).__name__} asked nothing")
 
     def hold(self, projection: Projection) -> None:
-        """Hold another state of the same view from now on."""
+        """Hold another state of the same view from now on; there are no conclusions on it yet."""
         assert type(projection) is type(self.projection), "a state of another view"
         self.projection = projection
 
@@ -61,5 +95,5 @@ class Stateless(Holder[P]):
     def conclude(self, event: Event) -> None:
         """Take no notice."""
 
-    def settle(self) -> None:
+    def settle(self, user: str) -> None:
         """Nothing to forget."""

@@ -1,0 +1,135 @@
+"""Events of what is done besides: searches, tool calls, access, the agents' bookkeeping, jobs."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from events.memory import Value
+from events.payload import Payload
+
+# --- Search and tools -----------------------------------------------------------------------------
+
+
+class SearchHit(Value, frozen=True, kw_only=True):
+    """One result of a search, as recorded."""
+
+    id: str
+    tier: str
+    score: float
+
+
+class SearchPerformed(Payload, frozen=True, kw_only=True):
+    """Somebody searched; what was asked and what was found."""
+
+    search_id: str
+    query: str
+    method: str
+    tiers: tuple[str, ...] = ()
+    hits: tuple[SearchHit, ...] = ()
+
+
+class ToolRequested(Payload, frozen=True, kw_only=True):
+    """A tool was asked for, by a client or by the answer to the message `message_id`."""
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any] = {}
+    message_id: str = ""
+
+
+class ToolReturned(Payload, frozen=True, kw_only=True):
+    """A tool call came back with a result."""
+
+    call_id: str
+    tool: str
+    result: Any = None
+
+
+class ToolFailed(Payload, frozen=True, kw_only=True):
+    """A tool call failed, and how."""
+
+    call_id: str
+    tool: str
+    error: str
+
+
+# --- Access and bookkeeping -----------------------------------------------------------------------
+
+
+class ServiceKeyIssued(Payload, frozen=True, kw_only=True):
+    """A service key of an organisation came into use; only its keyed hash is kept."""
+
+    personal: ClassVar[bool] = False
+    key_id: str
+    digest: str
+    label: str = ""
+
+
+class ServiceKeyRevoked(Payload, frozen=True, kw_only=True):
+    """A service key went out of use."""
+
+    personal: ClassVar[bool] = False
+    key_id: str
+
+
+class CauseHandled(Payload, frozen=True, kw_only=True):
+    """An agent has handled every cause up to and including position `through`.
+
+    `beyond` are the positions of later causes that are handled as well: work that takes long does
+    not hold up what others wait for. The marker is in one atomic batch with what came of the
+    causes, so a crash either lost both or neither.
+    """
+
+    personal: ClassVar[bool] = False
+    agent: str
+    through: int
+    beyond: tuple[int, ...] = ()
+
+
+class EventParked(Payload, frozen=True, kw_only=True):
+    """An agent gave up on a cause after bounded attempts; everything after it goes on."""
+
+    personal: ClassVar[bool] = False
+    agent: str
+    position: int
+    cause_id: str
+    error: str
+    attempts: int
+
+
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+class JobSubmitted(Payload, frozen=True, kw_only=True):
+    """A job began its work, for the first time or again after its driver was lost.
+
+    `job_id` depends on kind and arguments alone, `attempt` counts from 1. `arguments` hold paths
+    and options, never what a person said.
+    """
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    kind: str
+    arguments: tuple[str, ...] = ()
+    attempt: int = 1
+
+
+class JobProgressed(Payload, frozen=True, kw_only=True):
+    """A job finished one unit of its work; submitted again, it does not do that one again."""
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    unit: str
+    done: int
+    total: int
+    result: dict[str, Any] = {}
+
+
+class JobFinished(Payload, frozen=True, kw_only=True):
+    """A job came to its end: `succeeded`, or `failed` with the reason."""
+
+    personal: ClassVar[bool] = False
+    job_id: str
+    status: Literal["succeeded", "failed"]
+    result: dict[str, Any] = {}
+    error: str = ""

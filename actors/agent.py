@@ -6,14 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actors.answerer import Answerer
+from actors.chatting.summarising import summary_settings
 from actors.deciders.table import decider_of
 from actors.embedding import Embedder
 from actors.execution import Execution
+from actors.modelling import extractor_of, model_of
+from actors.models.settings import ModelSettings
 from actors.names import Agent
-from actors.ports import EmbeddingService, Recall
+from actors.peers import AskPeer, Peers
+from actors.ports import EmbeddingService
+from actors.progress import answer_id
 from actors.queries import (
     AdoptState,
+    AnswerSoFar,
     CountAll,
+    GetAbandoned,
+    GetAnswerSoFar,
+    GetMessage,
     GetState,
     Query,
     RollBackState,
@@ -44,21 +53,41 @@ class AgentProcess:
         signals: Signals,
         snapshots: SnapshotStore,
         embedding: EmbeddingService,
-        recall: Recall,
+        ask: AskPeer,
+        models: ModelSettings | None = None,
+        shards: int = 1,
         embedder: Embedder | None = None,
         snapshot_every_events: int = 20_000,
         snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
     ) -> None:
         """Put an agent together; `embedder` is needed for the search agent's questions only."""
+        models = models or ModelSettings()
+        peers = Peers(agent, journal, self._among(agent, ask))
+        self._model = model_of(agent, journal, models, shards)
+        self._answerer = Answerer(
+            peers,
+            signals,
+            journal.shard,
+            model=self._model.model if self._model else None,
+            settings=models,
+            peers=peers,
+        )
         execution = Execution(
             embedding=embedding,
-            answerer=Answerer(recall, signals, journal.shard),
-            tools=LocalTools(recall, system_clock),
+            answerer=self._answerer,
+            tools=LocalTools(peers, system_clock),
+            asking=self._model.asking(peers) if self._model else None,
             retry_wait_s=retry_wait_s,
+            at_once=models.answers_at_once,
         )
         self.shell = Shell(
-            decider=decider_of(agent, journal.codec.keys.fingerprint),
+            decider=decider_of(
+                agent,
+                journal.codec.keys.fingerprint,
+                extractor_of(agent, models),
+                summarise=summary_settings(models),
+            ),
             journal=journal,
             signals=signals,
             snapshots=snapshots,
@@ -80,10 +109,24 @@ class AgentProcess:
 
             self.searcher = Searcher(self.shell, journal, embedder)
 
+    def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
+        """Answer what an agent asks itself without a way around."""
+
+        async def asked(peer: Agent, query: Query, min_position: int, timeout_s: float) -> Any:
+            if peer == agent:
+                return await self.ask(query, min_position=min_position, timeout_s=timeout_s)
+            return await ask(peer, query, min_position, timeout_s)
+
+        return asked
+
     async def run(self) -> None:
         """Work until cancelled; raises what makes going on impossible."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.shell.run())
+            if self._model is not None:
+                group.create_task(self._model.run())
+            if self.shell.agent == "chat":
+                group.create_task(self._answerer.run())
             if self.searcher is not None:
                 group.create_task(self.searcher.run())
 
@@ -102,12 +145,15 @@ class AgentProcess:
                 return await self._swapping.adopt(position, timeout_s)
             case RollBackState():
                 return await self._swapping.roll_back(timeout_s)
+            case GetAnswerSoFar(user=user, message_id=message_id) if self.shell.agent == "chat":
+                return await self._so_far(user, message_id, min_position, timeout_s)
         if self.searcher is None:
             shell = self.shell
             return await shell.on_state(
                 lambda: read(shell.projection, query, shell.keys),
                 min_position=min_position,
                 timeout_s=timeout_s,
+                user=getattr(query, "user", ""),  # a few questions are nobody's
             )
         match query:
             case SearchMemories():
@@ -118,3 +164,29 @@ class AgentProcess:
                 return await self.searcher.count(query)
             case _:
                 raise CommandRejected(f"the search agent does not answer {type(query).__name__}")
+
+    async def _so_far(
+        self, user: str, message_id: str, min_position: int, timeout_s: float
+    ) -> AnswerSoFar:
+        """Return how far the answer to a message is; where it is done, the log has the word."""
+        shell, reply_id = self.shell, answer_id(message_id)
+        making = self._answerer.so_far(user, message_id)
+        answer, abandoned, asked = await shell.on_state(
+            lambda: (
+                read(shell.projection, GetMessage(user=user, message_id=reply_id), None),
+                read(shell.projection, GetAbandoned(user=user, message_id=message_id), None),
+                read(shell.projection, GetMessage(user=user, message_id=message_id), None),
+            ),
+            min_position=min_position,
+            timeout_s=timeout_s,
+        )
+        text, round_ = (making.text, making.round) if making else ("", 0)
+        if answer is not None:
+            return AnswerSoFar(state="given", text=text, round=round_, answer=answer)
+        if abandoned is not None:
+            return AnswerSoFar(state="abandoned", text=text, round=round_, abandoned=abandoned)
+        if making is not None:
+            return making
+        # Not begun yet: it waits for its turn in its conversation.
+        waits = asked is not None and shell.works_on(asked.position)
+        return AnswerSoFar(state="making" if waits else "unknown")

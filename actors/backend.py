@@ -13,28 +13,32 @@ from typing import Any, Protocol
 import structlog
 
 from actors.board import ProgressBoard
+from actors.embedding import Embedded
+from actors.hearing import BEGINNING, Heard, Place
 from actors.names import Agent
 from actors.past.queries import PastQuery
+from actors.ports import EmbeddingService
 from actors.progress import (
     AgentStatus,
     AnswerPart,
-    answer_id,
+    Unheard,
     answers_subject,
+    cancel_subject,
     decode_answer_part,
+    encode_signal,
 )
-from actors.queries import GetMessage, Query
+from actors.queries import AnswerSoFar, GetAnswerSoFar, Query
 from events.catalogue import Payload
 from events.envelope import NewEvent
 from events.errors import Unavailable
 from events.ids import shard_of
 from events.journal import Batch, Journal
 from events.signals import Signals
-from projections.conversations import Message
 from projections.directory import DirectoryProjection
 
 log = structlog.get_logger(__name__)
 
-#: How long to listen in vain before the log is asked whether the answer is there already.
+#: How long to listen in vain before the chat agent is asked how far the answer is.
 SILENCE_S = 1.0
 
 
@@ -60,12 +64,18 @@ class AgentsBackend:
     """Appends to the journals, asks the agents, and listens to what they tell."""
 
     def __init__(
-        self, journals: Sequence[Journal], signals: Signals, ask: Ask, ask_past: AskThePast
+        self,
+        journals: Sequence[Journal],
+        signals: Signals,
+        ask: Ask,
+        ask_past: AskThePast,
+        embedding: EmbeddingService | None = None,
     ) -> None:
         self._journals = journals
         self._signals = signals
         self._ask = ask
         self._ask_past = ask_past
+        self._embedding = embedding
         self._board = ProgressBoard(signals, len(journals))
         self._directories = [DirectoryProjection() for _ in journals]
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,9 +133,11 @@ class AgentsBackend:
         """Ask about the past of a shard."""
         return await self._ask_past(shard, query, timeout_s)
 
-    async def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
+    async def follow(
+        self, shard: int, *, after: int, kinds: frozenset[str] | None = None
+    ) -> AsyncGenerator[Batch, None]:
         """Yield what is appended to a shard after a position, for ever; close the iterator."""
-        async with aclosing(self._journals[shard].follow(after=after)) as batches:
+        async with aclosing(self._journals[shard].follow(after=after, kinds=kinds)) as batches:
             async for batch in batches:
                 yield batch
 
@@ -142,58 +154,84 @@ class AgentsBackend:
                     return True
         return False
 
-    async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
-        """Wait until all nine agents have handled `position` and what came of it."""
-        return await self._board.wait_handled(shard, position, timeout_s)
+    async def wait_handled(
+        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+    ) -> int:
+        """Wait until all nine agents have handled `first` to `position` and what came of it."""
+        return await self._board.wait_handled(shard, position, timeout_s, first=first)
 
     @asynccontextmanager
     async def listen(
-        self, shard: int, user: str, message_id: str
+        self, shard: int, user: str, message_id: str, *, after: Place | None = None
     ) -> AsyncIterator[AsyncIterator[AnswerPart]]:
-        """Listen to the answer to a message."""
-        async with self._signals.subscribe(answers_subject(shard, message_id)) as told:
-            yield self._parts(shard, user, message_id, told)
+        """Listen to the answer to a message; with `after`, to one that is already being made."""
+        # One subscription for both: its parts, and that another listener went away.
+        async with self._signals.subscribe(f"signals.*.{shard}.{message_id}") as told:
+            yield self._parts(shard, user, message_id, told, after)
 
     async def _parts(
-        self, shard: int, user: str, message_id: str, told: AsyncIterator[tuple[str, bytes]]
+        self,
+        shard: int,
+        user: str,
+        message_id: str,
+        told: AsyncIterator[tuple[str, bytes]],
+        after: Place | None,
     ) -> AsyncIterator[AnswerPart]:
-        """Yield the parts up to `complete` or `error`.
+        """Yield the parts up to `complete` or `error`, the content without gaps.
 
         Signals can be lost, with the agent or the connection; the answer itself cannot. After a
-        silence the chat agent is asked whether it is there.
+        silence or a gap the chat agent is asked how far it is. It is asked as well when another
+        listener goes away: who asks, listens.
         """
+        heard = Heard(after or BEGINNING)
+        news = () if after is None else await self._caught_up(shard, user, message_id, heard)
         while True:
+            for part in news:
+                yield part
+            if heard.ended:
+                return
             try:
                 async with asyncio.timeout(SILENCE_S):
-                    _, body = await anext(told)
-                part = decode_answer_part(body)
+                    subject, body = await anext(told)
             except TimeoutError:
-                found = await self._answer_in_log(shard, user, message_id)
-                if found is None:
-                    continue
-                part = found
-            yield part
-            if part.kind in ("complete", "error"):
-                return
+                follows = None
+            else:
+                is_part = subject == answers_subject(shard, message_id)
+                follows = heard.hear(decode_answer_part(body)) if is_part else None
+            if follows is None:
+                follows = await self._caught_up(shard, user, message_id, heard)
+            news = follows
 
-    async def _answer_in_log(self, shard: int, user: str, message_id: str) -> AnswerPart | None:
-        query = GetMessage(user=user, message_id=answer_id(message_id))
+    async def _caught_up(
+        self, shard: int, user: str, message_id: str, heard: Heard
+    ) -> tuple[AnswerPart, ...]:
+        """Return what a listener lacks; nothing when that cannot be known at the moment."""
         try:
-            view: Message | None = await self.ask(shard, "chat", query)
+            return heard.catch_up(await self.answer_so_far(shard, user, message_id))
         except Unavailable as error:
             log.debug("answer_not_asked", error=error.message)
-            return None
-        if view is None:
-            return None
-        return AnswerPart(
-            kind="complete",
-            text=view.content,
-            message_id=view.id,
-            citations=view.citations,
-            usage=view.usage,
-            model=view.model,
-            position=view.position,
-        )
+            return ()
+
+    async def answer_so_far(self, shard: int, user: str, message_id: str) -> AnswerSoFar:
+        """Return how far the answer to a message is."""
+        query = GetAnswerSoFar(user=user, message_id=message_id)
+        so_far: AnswerSoFar = await self.ask(shard, "chat", query)
+        return so_far
+
+    async def unheard(self, shard: int, message_id: str, grace_s: float) -> None:
+        """Tell the chat agent that nobody waits for an answer, unless somebody asks in time."""
+        signal = encode_signal(Unheard(grace_s=grace_s))
+        try:
+            await self._signals.publish(cancel_subject(shard, message_id), signal)
+        except Unavailable as error:
+            # Then the answer is made for nobody: it costs its tokens and is in the log.
+            log.debug("unheard_not_told", error=error.message)
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them."""
+        if self._embedding is None:
+            raise Unavailable("this gateway has no way to the embedder")
+        return await self._embedding.embed(texts)
 
     async def service_keys(self) -> dict[str, tuple[str, str]]:
         """Return the service keys in use: keyed digest -> (key id, tenant)."""

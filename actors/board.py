@@ -39,8 +39,12 @@ class ProgressBoard:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_handled(self, shard: int, position: int, timeout_s: float) -> int:
-        """Wait until all nine agents have handled `position` and all that came of it.
+    async def wait_handled(
+        self, shard: int, position: int, timeout_s: float, *, first: int = 0
+    ) -> int:
+        """Wait until all nine agents have handled `first` to `position` and all that came of it.
+
+        What others said before `first` may still be in the works: a model takes its time.
 
         Returns:
             The position that all of them have reached.
@@ -50,21 +54,28 @@ class ProgressBoard:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                await self._wait_through(shard, position)
+                await self._wait_through(shard, position, first)
                 # What they wrote for it lies after it; the index must have that as well.
                 written = max(self._heard[shard, agent][0].wrote for agent in AGENTS)
                 await self._wait_through(shard, max(written, position))
         except TimeoutError:
-            late = [agent for agent in AGENTS if self._through(shard, agent) < position]
+            late = [agent for agent in AGENTS if not self._has(shard, agent, position, first)]
             raise DeadlineExceeded(
                 f"position {position} of shard {shard} was not handled within {timeout_s:g} s by"
                 f" {', '.join(late) or 'the index'}; the message is safe and the work goes on"
             ) from None
         return min(self._through(shard, agent) for agent in AGENTS)
 
-    async def _wait_through(self, shard: int, position: int) -> None:
-        while any(self._through(shard, agent) < position for agent in AGENTS):
+    async def _wait_through(self, shard: int, position: int, first: int | None = None) -> None:
+        while not all(self._has(shard, agent, position, first) for agent in AGENTS):
             await self._changed.wait()
+
+    def _has(self, shard: int, agent: str, position: int, first: int | None) -> bool:
+        """Whether an agent is at `position`, with nothing open from `first` up to there."""
+        heard = self._heard.get((shard, agent))
+        if heard is None or heard[0].through < position:
+            return False
+        return first is None or not any(first <= at <= position for at in heard[0].open)
 
     def _through(self, shard: int, agent: str) -> int:
         heard = self._heard.get((shard, agent))
@@ -86,6 +97,7 @@ class ProgressBoard:
             agent=agent,
             through=progress.through,
             wrote=progress.wrote,
+            open=len(progress.open),
             pid=progress.pid,
             parked=progress.parked,
             alive=self._now_s() - heard_at_s < SILENT_HEARTBEATS_MAX * HEARTBEAT_S,

@@ -2,7 +2,8 @@
 
 Step 4 of the message path. The effects of some causes and a `CauseHandled` marker are one atomic
 batch. The batch is guarded by the position of the marker before it: a second instance of the agent
-(one that was thought dead) meets `VersionConflict` and ends.
+(one that was thought dead) meets `VersionConflict` and ends. The marker also names the causes that
+are still open (`actors/ledger.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import structlog
 
 from actors.effects import Answer, Append
 from actors.execution import Execution, Plan, Step
+from actors.ledger import Ledger
 from actors.names import Agent
 from events.catalogue import CauseHandled, EventParked
 from events.envelope import Event, NewEvent
@@ -37,9 +39,15 @@ class Committer:
     """The writing half of an agent's shell."""
 
     def __init__(
-        self, agent: Agent, journal: Journal, execution: Execution, retry_wait_s: float
+        self,
+        agent: Agent,
+        journal: Journal,
+        execution: Execution,
+        ledger: Ledger,
+        retry_wait_s: float,
     ) -> None:
         self._agent = agent
+        self._ledger = ledger
         self._journal = journal
         self._execution = execution
         self._retry_wait_s = retry_wait_s
@@ -50,18 +58,19 @@ class Committer:
         self._torn: frozenset[str] = frozenset()
         self.parked = 0
 
-    async def last_handled(self) -> int:
-        """Find the last marker in the log; return the position through which it says handled."""
+    async def last_handled(self) -> tuple[int, tuple[int, ...]]:
+        """Find the last marker in the log; return through where it says handled, and what not."""
         own = own_user(self._agent)
         # By its subject: quick, however long the log is.
         parked = self._journal.read(0, None, frozenset({EventParked.__name__}), user=own)
         self.parked = len([event async for event in parked])
         event = await self._journal.last_of(CauseHandled.__name__, own)
         if event is None:
-            return 0
+            return 0, ()
         assert isinstance(event.payload, CauseHandled)  # asked for by its kind
         self.marker = event.position
-        return event.payload.through
+        self._ledger.told(event.payload.through)
+        return event.payload.through, event.payload.open
 
     async def find_torn(self, after: int, until: int) -> None:
         """Find what is left of a batch whose commit a power cut interrupted.
@@ -79,7 +88,7 @@ class Committer:
         )
 
     async def commit(self, plans: Sequence[Plan], through: int) -> None:
-        """Run the effects of `plans` and append what came of them; then `through` is handled.
+        """Append what came of `plans`; then everything through `through` is handled, or open.
 
         Raises:
             VersionConflict: another instance of this agent has written.
@@ -93,12 +102,16 @@ class Committer:
         for plan in plans:
             count = sum(len(step.payloads) for step in plan.steps)
             if group and size + count > COMMIT_EVENTS_MAX:
-                await self._append(group, group[-1].cause.position)
+                await self._append(group, self._through(group))
                 group, size = [], 0
             group.append(plan)
             size += count
         if group:
             await self._append(group, through)
+
+    async def mark(self, through: int) -> None:
+        """Append a marker alone, so that the log knows what is open."""
+        await self._append_all([], through)
 
     async def _append(self, plans: Sequence[Plan], through: int) -> None:
         """Append what follows from `plans`; what the log does not take is parked, alone."""
@@ -111,18 +124,23 @@ class Committer:
                 await self._append_all(plans, through)
                 return
             middle = len(plans) // 2
-            await self._append(plans[:middle], plans[middle - 1].cause.position)
+            await self._append(plans[:middle], self._through(plans[:middle]))
             await self._append(plans[middle:], through)
+
+    def _through(self, plans: Sequence[Plan]) -> int:
+        """Return through where a marker behind these plans can speak; never less than the last."""
+        return max(self._ledger.marked, plans[-1].cause.position)
 
     async def _append_all(self, plans: Sequence[Plan], through: int) -> None:
         wait_s = self._retry_wait_s
+        handled = [plan.cause.position for plan in plans]
         expected = Expected(
             kind=CauseHandled.__name__, user=own_user(self._agent), position=self.marker
         )
         while True:
             try:
                 positions = await self._journal.append(
-                    self._batch(plans, through), expected=expected
+                    self._batch(plans, through, handled), expected=expected
                 )
                 break
             except KeyDestroyed:
@@ -134,6 +152,8 @@ class Committer:
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, RETRY_WAIT_S_MAX)
         self.marker = positions[-1]
+        self._ledger.told(through)
+        self._ledger.end(handled)
         for step in (step for plan in plans for step in plan.steps):
             if step.afterwards is not None:
                 await step.afterwards(self.marker)
@@ -143,7 +163,7 @@ class Committer:
         keys.forget(user)
         return keys.is_erased(user)
 
-    def _batch(self, plans: Sequence[Plan], through: int) -> list[NewEvent]:
+    def _batch(self, plans: Sequence[Plan], through: int, handled: Sequence[int]) -> list[NewEvent]:
         events = [
             event
             for plan in plans
@@ -152,7 +172,11 @@ class Committer:
         ]
         marker = NewEvent(
             event_id=derived_id("evt", self._agent, "handled", self.marker, through),
-            payload=CauseHandled(agent=self._agent, through=through),
+            payload=CauseHandled(
+                agent=self._agent,
+                through=through,
+                open=self._ledger.left_open(through, handled),
+            ),
             tenant="",
             user=own_user(self._agent),
             causation_id=plans[-1].cause.id if plans else "",

@@ -70,7 +70,10 @@ class Generate(Value, frozen=True, kw_only=True):
 
     `prompt` names the file and version of the prompt. With a `window`, the shell puts a turn behind
     the first one: the last so many messages of `conversation` before the cause, and its summary.
-    `attempt` counts the decider's own tries at one matter, from 1.
+    `attempt` counts the decider's own tries at one matter, from 1. Long texts are asked about in
+    parts: `part` counts them from 0, `heard` holds the outputs of the parts before (empty where
+    there was none that could be used). `about` are the memories that the dialogue shows, by their
+    numbers from 1: so an output is understood as it was meant, whatever has changed meanwhile.
     """
 
     purpose: Purpose
@@ -82,6 +85,9 @@ class Generate(Value, frozen=True, kw_only=True):
     max_tokens: int = 1024
     temperature: float = 0.0
     attempt: int = 1
+    part: int = 0
+    heard: tuple[str, ...] = ()
+    about: tuple[tuple[str, ...], ...] = ()
 
 
 Effect = Append | Keep | Revise | EmbedMessage | Answer | CallTool | Generate

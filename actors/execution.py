@@ -2,7 +2,8 @@
 
 First half, on the thread that owns the state: effects that need keys alone become payloads at once
 (`conclusions`), so that the decider sees them before the next cause. Second half, on the event
-loop: vectors for all texts of a batch in one call, answers, tool calls (`Execution.complete`).
+loop: vectors for all texts of a batch in one call (`Execution.complete`), and, each in its lane,
+answers, tool calls and generations (`Execution.reach`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,22 @@ import numpy as np
 import structlog
 
 from actors.answerer import Answerer
-from actors.effects import Answer, Append, CallTool, Effect, EmbedMessage, Keep, Revise
+from actors.asking import Asking, last_told
+from actors.effects import (
+    Answer,
+    Append,
+    CallTool,
+    Effect,
+    EmbedMessage,
+    Generate,
+    Keep,
+    Reaching,
+    Revise,
+)
 from actors.ports import EmbeddingService, Tools
 from events.catalogue import (
+    GenerationCompleted,
+    GenerationFailed,
     MemoryEmbedded,
     MemoryRecorded,
     MemoryRevised,
@@ -50,11 +64,17 @@ Afterwards = Callable[[int], Awaitable[None]]
 
 
 class Step:
-    """One effect on its way: its payloads so far, and what is to be told once they are appended."""
+    """One effect on its way: its payloads so far, and what is to be told once they are appended.
+
+    `is_done` is false while an effect that takes long has not been run. `told` is what a model
+    said, or why it said nothing.
+    """
 
     def __init__(self, effect: Effect, payloads: list[Payload]) -> None:
         self.effect = effect
         self.payloads = payloads
+        self.is_done = not isinstance(effect, Reaching)
+        self.told: GenerationCompleted | GenerationFailed | None = None
         self.afterwards: Afterwards | None = None
 
     def texts(self) -> tuple[str, ...]:
@@ -106,11 +126,22 @@ class Step:
 class Plan:
     """A cause, and the steps that follow from it; `failure` is set when it has to be parked."""
 
-    def __init__(self, cause: Event) -> None:
+    def __init__(self, cause: Event, lane: str = "") -> None:
         self.cause = cause
+        self.lane = lane
         self.steps: list[Step] = []
         self.failure: Exception | None = None
         self.attempts = 0
+
+    @property
+    def is_reaching(self) -> bool:
+        """Whether work that takes long is still to be done."""
+        return self.failure is None and not all(step.is_done for step in self.steps)
+
+    def give_up(self, error: Exception) -> None:
+        """Leave nothing of what would have followed: the cause is parked."""
+        self.steps = []
+        self.failure = error
 
 
 def conclusions(effect: Effect, user: str, keys: KeyRing) -> list[Payload]:
@@ -151,24 +182,33 @@ class Execution:
     """The part of an agent's shell that reaches out."""
 
     def __init__(
-        self, *, embedding: EmbeddingService, answerer: Answerer, tools: Tools, retry_wait_s: float
+        self,
+        *,
+        embedding: EmbeddingService,
+        answerer: Answerer,
+        tools: Tools,
+        retry_wait_s: float,
+        asking: Asking | None = None,
+        at_once: int = 64,
     ) -> None:
+        """Put it together; `at_once` bounds how many slow effects run at a time."""
         self._embedding = embedding
         self._answerer = answerer
         self._tools = tools
+        self._asking = asking
         self._retry_wait_s = retry_wait_s
+        self._places = asyncio.Semaphore(at_once)
 
     async def complete(self, plans: Sequence[Plan]) -> None:
-        """Bring all steps of all plans to their payloads; a plan that cannot be is marked."""
+        """Bring all quick steps of all plans to their payloads; a plan that cannot be is marked."""
         await self._embed_all(plans)
-        await asyncio.gather(
-            *(
-                self._attempt(plan, step)
-                for plan in plans
-                for step in plan.steps
-                if isinstance(step.effect, Answer | CallTool)
+
+    async def reach(self, plan: Plan) -> None:
+        """Run the slow steps of a plan; one that cannot be run marks the plan."""
+        async with self._places:
+            await asyncio.gather(
+                *(self._attempt(plan, step) for step in plan.steps if not step.is_done)
             )
-        )
 
     async def answer_failed(self, message: MessageReceived, failure: Exception) -> None:
         """Tell those who wait for an answer that there will be none."""
@@ -214,6 +254,7 @@ class Execution:
                 await asyncio.sleep(self._retry_wait_s * attempt)
             else:
                 plan.failure = None
+                step.is_done = True
                 return
 
     async def _run(self, plan: Plan, step: Step) -> None:
@@ -222,6 +263,9 @@ class Execution:
                 step.payloads, step.afterwards = await self._answerer.answer(plan.cause, message)
             case CallTool() as call:
                 step.payloads = [await self._call(plan.cause, call)]
+            case Generate() as asked if self._asking is not None:
+                step.payloads = await self._asking.ask(plan.cause, asked)
+                step.told = last_told(step.payloads)
             case _:
                 raise TypeError(f"{type(step.effect).__name__} is not run here")
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import ray
@@ -25,7 +26,7 @@ from actors.names import Agent
 from actors.past.past import Past
 from actors.past.queries import PastQuery
 from actors.queries import Query
-from actors.remote import RemoteRecall, SharedEmbedding
+from actors.remote import ActorDirectory, SharedEmbedding
 from actors.settings import ActorSettings
 from events.codec import Codec
 from events.errors import MirixError
@@ -95,7 +96,9 @@ class AgentActor:
                     kept_max=settings.snapshots_kept,
                 ),
                 embedding=SharedEmbedding(),
-                recall=RemoteRecall(self._shard),
+                ask=partial(ActorDirectory().ask, self._shard),
+                models=settings.models,
+                shards=settings.log.shards,
                 embedder=embedder,
                 snapshot_every_events=settings.snapshot_every_events,
                 snapshot_every_s=settings.snapshot_every_s,

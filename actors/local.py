@@ -13,10 +13,11 @@ from typing import Any
 from actors.agent import AgentProcess
 from actors.backend import AgentsBackend
 from actors.embedding import Embedded, Embedder
+from actors.models.settings import ModelSettings
 from actors.names import AGENTS, Agent
 from actors.past.past import Past
 from actors.past.queries import PastQuery
-from actors.queries import Query, SearchMemories, SearchOutcome
+from actors.queries import Query
 from events.journal import Journal
 from events.signals import Signals
 from projections.snapshots import NoSnapshots, SnapshotStore
@@ -34,48 +35,45 @@ class LocalEmbedding:
         return Embedded(self._embedder.model_id, vectors)
 
 
-class LocalRecall:
-    """The search agent of this process; set once it is there."""
-
-    agent: AgentProcess
-
-    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
-        """Search one user's memory."""
-        outcome: SearchOutcome = await self.agent.ask(request, min_position=min_position)
-        return outcome
-
-
 def local_agents(
     journal: Journal,
     signals: Signals,
     embedder: Embedder,
     snapshots: Callable[[Agent], SnapshotStore] = lambda agent: NoSnapshots(),
+    models: ModelSettings | None = None,
 ) -> dict[Agent, AgentProcess]:
     """Return the nine agents of a shard, not yet running."""
-    recall = LocalRecall()
-    agents = {
+    agents: dict[Agent, AgentProcess] = {}
+
+    async def ask(agent: Agent, query: Query, min_position: int, timeout_s: float) -> Any:
+        return await agents[agent].ask(query, min_position=min_position, timeout_s=timeout_s)
+
+    agents |= {
         agent: AgentProcess(
             agent,
             journal=journal,
             signals=signals,
             snapshots=snapshots(agent),
             embedding=LocalEmbedding(embedder),
-            recall=recall,
+            ask=ask,
+            models=models,
             embedder=embedder,
             retry_wait_s=0.05,
         )
         for agent in AGENTS
     }
-    recall.agent = agents["search"]
     return agents
 
 
 @asynccontextmanager
 async def local_backend(
-    journals: Sequence[Journal], signals: Signals, embedder: Embedder
+    journals: Sequence[Journal],
+    signals: Signals,
+    embedder: Embedder,
+    models: ModelSettings | None = None,
 ) -> AsyncIterator[AgentsBackend]:
     """Run all agents of all shards while the context lasts; yields the gateway's backend."""
-    shards = [local_agents(journal, signals, embedder) for journal in journals]
+    shards = [local_agents(journal, signals, embedder, models=models) for journal in journals]
 
     async def ask(
         shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from actors.embedding import Embedded
-from actors.queries import CoreBlockView, SearchMemories, SearchOutcome, Window
+from actors.queries import CoreBlockView, SearchMemories, SearchOutcome, ToolCallView, Window
+from events.catalogue import AssistantProfile
+from events.envelope import Event
 
 
 class EmbeddingService(Protocol):
@@ -36,8 +38,12 @@ class Recall(Protocol):
 class Conversations(Protocol):
     """The chat agent, as the others see it."""
 
-    async def window(self, user: str, conversation: str, *, before: int, limit: int) -> Window:
+    async def window(
+        self, user: str, conversation: str, *, before: int, limit: int, answered: bool = False
+    ) -> Window:
         """Return the last messages of a conversation before a position, and its summary.
+
+        With `answered`, also the answers to them that were given after it.
 
         Raises:
             Unavailable: it cannot be reached at the moment.
@@ -53,6 +59,22 @@ class CoreBlocks(Protocol):
 
         Raises:
             Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class ToolCalls(Protocol):
+    """The tool agent, as the chat agent sees it."""
+
+    async def call(
+        self, cause: Event, call_id: str, tool: str, arguments: dict[str, Any], *, timeout_s: float
+    ) -> ToolCallView:
+        """Ask for a tool in the log, for the answer to `cause`, and return what came of it.
+
+        Asked for again under the same `call_id`, it is not called a second time.
+
+        Raises:
+            Unavailable: the tool agent cannot be reached, or did not come back in time.
         """
         ...
 
@@ -73,3 +95,19 @@ class Tools(Protocol):
             CommandRejected: there is no such tool or the arguments do not fit it.
         """
         ...
+
+
+class Assistants(Protocol):
+    """The assistant profiles, as an answer needs them."""
+
+    async def assistant(self, tenant: str, assistant_id: str) -> AssistantProfile | None:
+        """Return a profile; None where the organisation has none by that id.
+
+        Raises:
+            Unavailable: it cannot be reached at the moment.
+        """
+        ...
+
+
+class ChatPeers(Recall, Conversations, CoreBlocks, Assistants, ToolCalls, Protocol):
+    """All that an answer with a language model is made from."""

@@ -47,9 +47,9 @@ class AnswerPart(Value, frozen=True, kw_only=True):
 class Progress(Value, frozen=True, kw_only=True):
     """How far an agent is.
 
-    `through` is the last position through which it has applied and handled everything, `applied`
-    the last that it has applied, `open` the causes after `through` that it still works on. `wrote`
-    is the last that it has appended itself, `parked` the number of causes it gave up on.
+    `through` is the last position that it has applied and handled, but for the causes at `open`,
+    which it still works on. `wrote` is the last that it has appended itself, `parked` the number of
+    causes it gave up on.
     """
 
     shard: int
@@ -58,12 +58,15 @@ class Progress(Value, frozen=True, kw_only=True):
     wrote: int
     pid: int
     parked: int = 0
-    applied: int = 0
     open: tuple[int, ...] = ()
 
 
 class AgentStatus(Value, frozen=True, kw_only=True):
-    """An agent of a shard, as the gateway sees it. `alive` says that it was heard of lately."""
+    """An agent of a shard, as the gateway sees it.
+
+    `alive` says that it was heard of lately, `open` how many causes up to `through` it still works
+    on.
+    """
 
     shard: int
     agent: Agent
@@ -72,6 +75,7 @@ class AgentStatus(Value, frozen=True, kw_only=True):
     pid: int = 0
     parked: int = 0
     wrote: int = 0
+    open: int = 0
 
 
 def answer_id(message_id: str) -> str:

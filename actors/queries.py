@@ -17,7 +17,10 @@ SearchMethod = Literal["hybrid", "bm25", "embedding", "string_match"]
 
 
 class MemoryView(Value, frozen=True, kw_only=True):
-    """A memory as its tier holds it. `status` is active, superseded or forgotten."""
+    """A memory as its tier holds it. `status` is active, superseded, merged or forgotten.
+
+    `provenance` is united with that of the memories merged into it.
+    """
 
     id: str
     tier: Tier
@@ -191,13 +194,16 @@ class AnswerSoFar(Value, frozen=True, kw_only=True):
 class GetWindow(Value, frozen=True, kw_only=True):
     """To the chat agent: the end of a conversation as a prompt needs it. Answers `Window`.
 
-    The last `limit` messages before the position `before` (0: the end).
+    The last `limit` messages before the position `before` (0: the end). With `answered` an answer
+    to one of them stands behind it, also where it was given after `before`: who wrote twice before
+    the first answer was there is not answered twice.
     """
 
     user: str
     conversation: str
     before: int = 0
     limit: int = 20
+    answered: bool = False
 
 
 class Window(Value, frozen=True, kw_only=True):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -38,8 +40,8 @@ from events.memory import CoreContent, VaultContent, readable_text, tier_of
 from events.nesting import is_too_deep
 from events.sealing import KeyRing
 from projections.base import Projection
-from projections.conversations import ConversationsProjection
-from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, TierProjection
+from projections.conversations import ConversationsProjection, Message
+from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, Shelf, Status, TierProjection
 from projections.tool_calls import ToolCallsProjection
 
 #: The position of a page's last memory.
@@ -73,7 +75,7 @@ def _read_tier(projection: TierProjection, query: Query, keys: KeyRing | None) -
         case ListMemories():
             return _page(projection, query)
         case GetMemory(user=user, memory_id=memory_id):
-            return memory_view(_held(projection, user, memory_id))
+            return memory_view(_held(projection, user, memory_id), projection.shelf(user))
         case RevealSecret(user=user, memory_id=memory_id) if keys is not None:
             content = _held(projection, user, memory_id).content
             if not isinstance(content, VaultContent) or not content.secret:
@@ -84,8 +86,8 @@ def _read_tier(projection: TierProjection, query: Query, keys: KeyRing | None) -
         case CountAll(user=user):
             shelves = [projection.shelf(user)] if user else list(projection.shelves.values())
             held = [memory for shelf in shelves for memory in shelf.memories.values()]
-            active = sum(1 for memory in held if memory.status == "active")
-            return {"active": active, "superseded": len(held) - active}
+            standing = Counter(memory.status for memory in held)
+            return {status: standing[status] for status in get_args(Status)}
         case _:
             raise _refusal(projection, query)
 
@@ -98,27 +100,27 @@ def _held(projection: TierProjection, user: str, memory_id: str) -> Memory:
 
 
 def _page(projection: TierProjection, query: ListMemories) -> Page:
-    held = projection.shelf(query.user).memories.values()
+    shelf = projection.shelf(query.user)
     if query.cursor and not _CURSOR.fullmatch(query.cursor):
         raise CommandRejected(f"cursor {query.cursor!r} is not one of this list; start again")
     after = int(query.cursor or 0)
     # Oldest first, and each from an event of its own: the place stays when the memory is gone.
     wanted = (
         memory
-        for memory in held
+        for memory in shelf.memories.values()
         if memory.position > after and (query.ended or memory.status == "active")
     )
     found = list(islice(wanted, query.limit + 1))
     more = len(found) > query.limit
     page = found[: query.limit]
     return Page(
-        items=tuple(memory_view(memory) for memory in page),
+        items=tuple(memory_view(memory, shelf) for memory in page),
         next_cursor=str(page[-1].position) if more else "",
     )
 
 
-def memory_view(memory: Memory) -> MemoryView:
-    """Return a memory as queries answer it."""
+def memory_view(memory: Memory, shelf: Shelf) -> MemoryView:
+    """Return a memory of a shelf as queries answer it."""
     return MemoryView(
         id=memory.id,
         tier=tier_of(memory.content),
@@ -128,7 +130,7 @@ def memory_view(memory: Memory) -> MemoryView:
         key=memory.key,
         importance=memory.importance,
         language=memory.language,
-        provenance=memory.provenance,
+        provenance=shelf.sources(memory),
         status=memory.status,
         valid_from=memory.valid_from,
         valid_to=memory.valid_to,
@@ -197,14 +199,8 @@ def _read_conversations(projection: ConversationsProjection, query: Query) -> An
 
 def _window(projection: ConversationsProjection, query: GetWindow) -> Window:
     """Return the end of a conversation; looks from the latest message back."""
-    before = query.before or sys.maxsize
-    held = projection.messages.get(query.user, {})
-    wanted = (
-        message
-        for message in reversed(held.values())
-        if message.conversation == query.conversation and message.position < before
-    )
-    messages = tuple(islice(wanted, query.limit))[::-1]
+    held = reversed(projection.conversation(query.user, query.conversation))
+    messages = tuple(islice(_latest_first(held, query), query.limit))[::-1]
     summary = projection.summaries.get(query.user, {}).get(query.conversation)
     abandoned = projection.abandoned.get(query.user, {})
     return Window(
@@ -213,6 +209,18 @@ def _window(projection: ConversationsProjection, query: GetWindow) -> Window:
         summarised=summary.through if summary else 0,
         abandoned=tuple(message.id for message in messages if message.id in abandoned),
     )
+
+
+def _latest_first(held: Iterator[Message], query: GetWindow) -> Iterator[Message]:
+    before = query.before or sys.maxsize
+    answers: dict[str, Message] = {}
+    for message in held:
+        if message.position < before:
+            if message.id in answers:
+                yield answers[message.id]
+            yield message
+        elif query.answered and message.in_reply_to:
+            answers[message.in_reply_to] = message
 
 
 def _portable(profile: AssistantProfile) -> AssistantProfile:

@@ -16,7 +16,7 @@ from ray.exceptions import RayActorError
 from actors.embedding import Embedded
 from actors.names import Agent
 from actors.past.queries import PastQuery
-from actors.queries import Query, SearchMemories, SearchOutcome
+from actors.queries import Query
 from events.errors import MirixError, Unavailable
 
 NAMESPACE = "mirix"
@@ -54,21 +54,6 @@ class SharedEmbedding:
         except (RayActorError, ValueError) as error:
             raise Unavailable("the embedder is restarting; try again") from error
         return embedded
-
-
-class RemoteRecall:
-    """The search agent's actor behind the port."""
-
-    def __init__(self, shard: int) -> None:
-        self._directory = ActorDirectory()
-        self._shard = shard
-
-    async def search(self, request: SearchMemories, *, min_position: int = 0) -> SearchOutcome:
-        """Search one user's memory."""
-        outcome: SearchOutcome = await self._directory.ask(
-            self._shard, "search", request, min_position, 30.0
-        )
-        return outcome
 
 
 class ActorDirectory:

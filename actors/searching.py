@@ -22,6 +22,7 @@ from events.errors import KeyDestroyed, Unavailable
 from events.ids import random_id
 from events.journal import Journal
 from projections.retrieval.index import RetrievalIndex
+from projections.retrieval.passage import Vector
 from projections.retrieval_projection import RetrievalProjection
 
 #: Searches that may wait to be recorded.
@@ -60,21 +61,35 @@ class Searcher:
         Raises:
             DeadlineExceeded: the index did not get there in `timeout_s` seconds.
         """
-        if min_position:
-            await self._shell.wait_for(min_position, timeout_s)
-        vector = None
+        text: str | None = None
         if wants_vector(request):
             text = await self._shell.on_state(lambda: text_to_embed(self._index, request))
-            vectors = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._embedder.embed, [text]
+        if not min_position:
+            vector = await self._embedded(text)
+        else:
+            # Side by side: embedding takes about as long as the index is behind.
+            vector, _ = await asyncio.gather(
+                self._embedded(text), self._shell.wait_for(min_position, timeout_s)
             )
-            vector = vectors[0]
+            if text is not None:  # a name that was first said meanwhile counts as one
+                newer = await self._shell.on_state(lambda: text_to_embed(self._index, request))
+                vector = vector if newer == text else await self._embedded(newer)
         position, results = await self._shell.on_state(
             lambda: (self._shell.applied, find(self._index, request, vector))
         )
         outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
         await self._records.put(_record(request, outcome))
         return outcome
+
+    async def _embedded(self, text: str | None) -> Vector | None:
+        """Return a question's vector; none where the way of searching needs none."""
+        if text is None:
+            return None
+        vectors = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._embedder.embed, [text]
+        )
+        vector: Vector = vectors[0]
+        return vector
 
     async def count(self, query: CountAll) -> dict[str, int]:
         """Return how many passages the index holds, of one user or of all."""

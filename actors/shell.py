@@ -1,12 +1,14 @@
 """The shell of an agent: follows the log, folds, decides, and hands what follows to the committer.
 
 Step 3 of the message path. A batch of events is folded into the projection, and each cause in it is
-decided in its turn. A crash before the append repeats the work, with the same ids; a crash after it
-does not, because the marker is there. A batch without effects needs no marker: deciding it again
-gives nothing.
+decided in its turn. What follows at once is appended with a marker; a cause that needs work that
+takes long (an answer, a generation) is in flight in its lane, others go on, and what comes of it is
+appended when it is there (`lanes`, `ledger`). A crash before the append repeats the work, with the
+same ids; a crash after it does not, because the marker is there. A batch without effects needs no
+marker: deciding it again gives nothing.
 
-After a restart the state comes from the newest snapshot and the log. Up to the last marker, causes
-that are not handled are put aside, and decided when the agent's own conclusions up to there are
+After a restart the state comes from the newest snapshot and the log. Causes that the last marker
+leaves open and those behind it are put aside, and decided when the agent's own conclusions are
 back: so they are decided on the state that they would have met. Without a snapshot of the
 projection's version, the state is built from the log's start, which takes longer and is logged.
 
@@ -25,13 +27,14 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 import structlog
 
 from actors.commit import Committer
 from actors.deciders.base import Decider
-from actors.execution import Execution, Plan, Step, conclusions
+from actors.execution import Execution, Plan
 from actors.gate import PositionGate
+from actors.judging import Judge, fold
+from actors.ledger import Ledger
 from actors.progress import (
     HEARTBEAT_S,
     PROGRESS_PAUSE_S,
@@ -40,12 +43,11 @@ from actors.progress import (
     progress_subject,
 )
 from actors.queries import StateView
-from events.catalogue import Payload
 from events.envelope import Event
-from events.errors import CorruptLog, DeadlineExceeded, KeyDestroyed, Unavailable
+from events.errors import CorruptLog, DeadlineExceeded, Unavailable
 from events.journal import Journal
 from events.signals import Signals
-from projections.base import Projection, apply_or_skip, state_hash
+from projections.base import Projection, state_hash
 from projections.snapshots import SnapshotStore
 
 T = TypeVar("T")
@@ -56,6 +58,8 @@ REPLACEMENT_LACKS_MAX = 1000
 CATCHING_UP_MAX = 10
 #: Between two lines in the operator's log about a state that is built from the log, in events.
 RECOVERY_TOLD_EVENTS = 50_000
+#: The longest wait for the log when an agent is stopped.
+CLOSING_S = 5.0
 
 
 class Shell:
@@ -81,17 +85,20 @@ class Shell:
         self._snapshots = snapshots
         self._snapshot_every_events = snapshot_every_events
         self._snapshot_every_s = snapshot_every_s
-        self._committer = Committer(self.agent, journal, execution, retry_wait_s)
+        self._execution = execution
+        self._ledger = Ledger()
+        self._arrived: list[Plan] = []  # from their lanes, to be gone on with in the next turn
+        self._flights: asyncio.TaskGroup | None = None
+        self._judge = Judge(decider, self._ledger, self.keys)
+        self._committer = Committer(self.agent, journal, execution, self._ledger, retry_wait_s)
         self._kinds = decider.projection.kinds | decider.causes
         # One thread owns the state: folding, deciding and reading never meet.
         self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"state-{self.agent}")
         # Held while a batch is folded, decided and committed: between two of them, state and log
         # agree, so that is when snapshots are taken and the state may be replaced.
         self._turn = asyncio.Lock()
-        self._gate = PositionGate()  # handled through here
+        self._gate = PositionGate()  # handled through here, but for what the ledger has open
         self._moved = asyncio.Event()
-        self._applied = 0  # folded through here; written on the owner's thread
-        self._handled = 0
         self._snapshot = 0
         self._saved_at_s = time.monotonic()
         self._log = structlog.get_logger(__name__).bind(agent=self.agent, shard=journal.shard)
@@ -106,27 +113,38 @@ class Shell:
     @property
     def applied(self) -> int:
         """The position that the state has; exact on the thread that owns it."""
-        return self._applied
+        return self._judge.applied
 
     async def on_state(
-        self, work: Callable[[], T], *, min_position: int = 0, timeout_s: float = 10
+        self,
+        work: Callable[[], T],
+        *,
+        min_position: int = 0,
+        timeout_s: float = 10,
+        user: str = "",
     ) -> T:
         """Run `work` on the thread that owns the state, once it has `min_position`.
 
-        What the agent itself concluded from causes up to `min_position` is in the state, too.
+        What the agent itself concluded from causes of `user` up to `min_position` is in the state,
+        too.
 
         Raises:
             DeadlineExceeded: the agent did not get there in `timeout_s`.
         """
         if min_position:
-            await self.wait_for(min_position, timeout_s)
+            await self.wait_for(min_position, timeout_s, user=user)
         return await self._in_owner(work)
 
-    async def wait_for(self, position: int, timeout_s: float) -> None:
-        """Wait until `position` is handled, and what came of it is applied."""
+    async def wait_for(self, position: int, timeout_s: float, *, user: str = "") -> None:
+        """Wait until `position` is handled, and what came of it is applied.
+
+        Work that takes long is waited for where it is this user's, and readers are to see it.
+        """
         try:
             async with asyncio.timeout(timeout_s):
                 await self._gate.wait_for(position)
+                if user and self.decider.readers_wait:
+                    await self._ledger.wait_for_user(user, position)
                 await self._gate.wait_for(self._committer.marker)
         except TimeoutError:
             raise DeadlineExceeded(
@@ -140,11 +158,15 @@ class Shell:
             lambda: StateView(
                 projection=self.projection.name,
                 version=self.projection.version,
-                position=self._applied,
+                position=self._judge.applied,
                 state_hash=state_hash(self.projection),
                 pid=os.getpid(),
             )
         )
+
+    def works_on(self, position: int) -> bool:
+        """Return whether what follows from a cause is in the works, or still to be decided."""
+        return position > self._gate.position or position in self._ledger.open
 
     def progress(self) -> Progress:
         """Return how far the agent is."""
@@ -155,6 +177,7 @@ class Shell:
             wrote=self._committer.marker,
             pid=os.getpid(),
             parked=self._committer.parked,
+            open=self._ledger.open,
         )
 
     # --- the loop --------------------------------------------------------------------------------
@@ -166,9 +189,10 @@ class Shell:
             CorruptLog: the log lost or altered something; nothing more is served.
             VersionConflict: another instance of this agent writes; this one must end.
         """
-        async with self._turn:
-            position = await self._recover()
         async with asyncio.TaskGroup() as group:
+            self._flights = group
+            async with self._turn:
+                position = await self._recover()
             beside = [
                 group.create_task(self._keep_telling()),
                 group.create_task(self._keep_saving()),
@@ -177,6 +201,7 @@ class Shell:
                 batches = self._journal.follow(after=position, kinds=self._kinds)
                 async with aclosing(batches):
                     async for batch in batches:
+                        await self._ledger.wait_for_room()
                         async with self._turn:
                             await self._handle(batch.events, batch.through)
             finally:
@@ -185,8 +210,10 @@ class Shell:
 
     async def close(self) -> None:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
-        if self._applied == self._gate.position:
-            await self._in_owner(self._save_snapshot)
+        if self._judge.applied == self._gate.position:
+            with suppress(TimeoutError):  # the log is gone before us: the next start takes longer
+                async with asyncio.timeout(CLOSING_S):
+                    await self._snapshot_now()
         self._owner.shutdown(wait=True)
 
     async def _recover(self) -> int:
@@ -195,27 +222,29 @@ class Shell:
         self._snapshot = restored
         if not restored:
             self._tell_of_version()
-        handled = await self._committer.last_handled()
+        through, still_open = await self._committer.last_handled()
         end = await self._journal.last_position()
         if end < max(restored, self._committer.marker):
             raise CorruptLog(
                 f"the log of shard {self._journal.shard} ends at {end}, but a snapshot of"
                 f" {self.projection.name} was taken at {restored}: events are missing; restore it"
             )
-        self._handled = max(restored, handled)
+        handled = max(restored, through)
         position = max(restored, self._committer.marker)
-        aside: list[Event] = []
+        aside = [*await self._journal.at(still_open)] if still_open else []
         told = restored
         async with aclosing(self._journal.batches(restored, position, self._kinds)) as batches:
             async for batch in batches:
-                aside += await self._in_owner(partial(self._replay, batch.events, batch.through))
+                events = await self._in_owner(
+                    partial(self._judge.fold, batch.events, batch.through)
+                )
+                aside += [event for event in events if event.position > handled]
                 if batch.through - told >= RECOVERY_TOLD_EVENTS:
                     told = batch.through
                     self._log.info("state_being_built", through=told, until=position)
         await self._committer.find_torn(position, end)
-        plans = await self._in_owner(lambda: self._decide(aside))
-        await self._committer.commit(plans, position)
-        self._applied = self._handled = position
+        self._judge.applied = position
+        await self._set_off(await self._in_owner(partial(self._judge.take, aside)))
         self._gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))
         return position
@@ -233,63 +262,50 @@ class Shell:
 
     def _restore(self) -> int:
         """Begin with the newest snapshot; return its position."""
-        self._applied = self._snapshots.load(self.projection)
-        return self._applied
-
-    def _replay(self, events: Sequence[Event], through: int) -> list[Event]:
-        """Fold events in; return the causes among them that are still to be decided."""
-        _fold(self.projection, events)
-        self._applied = through  # who asks meanwhile is told of what the state is
-        return [event for event in events if self._is_open_cause(event)]
-
-    def _is_open_cause(self, event: Event) -> bool:
-        return event.position > self._handled and event.envelope.type in self.decider.causes
+        self._judge.applied = self._snapshots.load(self.projection)
+        return self._judge.applied
 
     async def _handle(self, events: Sequence[Event], through: int) -> None:
         if events:
-            plans = await self._in_owner(lambda: self._fold_and_decide(events, through))
-            await self._committer.commit(plans, through)
+            await self._set_off(
+                await self._in_owner(partial(self._judge.fold_and_decide, events, through))
+            )
         else:
-            self._applied = through
-        self._handled = through
+            self._judge.applied = through
         self._gate.advance(through)
         self._moved.set()
         if through - self._snapshot >= self._snapshot_every_events:
-            await self._in_owner(self._save_snapshot)
+            await self._snapshot_now()
 
-    def _fold_and_decide(self, events: Sequence[Event], through: int) -> list[Plan]:
-        plans: list[Plan] = []
-        for event in events:
-            failure = apply_or_skip(self.projection, event)
-            if failure is not None:
-                plans.append(_given_up(event, failure))
-            elif self._is_open_cause(event):
-                plans += self._decide([event])
-        if not plans and through >= self._committer.marker:
-            self.decider.settle()
-        self._applied = through
-        return plans
+    # --- quick work and work that takes long ----------------------------------------------------
 
-    def _decide(self, causes: Sequence[Event]) -> list[Plan]:
-        """Decide causes in order, each on what was concluded from those before it."""
-        plans = []
-        for cause in causes:
-            plan = Plan(cause)
-            try:
-                for effect in self.decider.decide(cause):
-                    payloads = conclusions(effect, cause.user, self.keys)
-                    plan.steps.append(Step(effect, payloads))
-                    for payload in payloads:
-                        self.decider.conclude(_foreseen(cause, payload))
-            except KeyDestroyed:
-                continue  # erased since it was read: nothing follows from it any more
-            # `decide` is pure: it would fail again. The cause is parked, what follows goes on.
-            except Exception as error:
-                self._log.exception("cause_not_decided", cause=cause.id, position=cause.position)
-                plan = _given_up(cause, error)
-            if plan.steps or plan.failure:
-                plans.append(plan)
-        return plans
+    async def _set_off(self, plans: Sequence[Plan]) -> None:
+        """Send off what takes long, append the rest; within a turn."""
+        assert self._flights is not None  # set by `run`, before anything is decided
+        quick = []
+        for plan in plans:
+            if plan.is_reaching:
+                self._flights.create_task(self._fly(plan))
+            else:
+                quick.append(plan)
+        if not quick:
+            return
+        await self._committer.commit(quick, self._judge.applied)
+        self._judge.appended(quick, self._committer.marker)
+
+    async def _fly(self, plan: Plan) -> None:
+        """Do the slow work of a plan, then go on with all those that have arrived meanwhile."""
+        await self._execution.reach(plan)
+        self._arrived.append(plan)
+        async with self._turn:
+            arrived, self._arrived = self._arrived, []
+            await self._in_owner(partial(self._judge.resume, arrived))
+            await self._set_off(arrived)  # who asks again flies on
+            landed = [one for one in arrived if not one.is_reaching]
+            following, without = await self._in_owner(partial(self._judge.followers, landed))
+            self._ledger.end(without)
+            await self._set_off(following)
+        self._moved.set()
 
     # --- another state in the place of this one -------------------------------------------------
 
@@ -302,51 +318,53 @@ class Shell:
             The state that was replaced, and the position of both.
         """
         for _ in range(CATCHING_UP_MAX):
-            if self._applied - position <= REPLACEMENT_LACKS_MAX:
+            if self._judge.applied - position <= REPLACEMENT_LACKS_MAX:
                 break
             position = await self._catch_up(fresh, position)
         async with self._turn:
             await self._catch_up(fresh, position)
             ahead = await self._concluded_ahead()
-            return await self._in_owner(partial(self._exchange, fresh, ahead)), self._applied
+            return await self._in_owner(
+                partial(self._judge.exchange, fresh, ahead, self._committer.marker)
+            ), self._judge.applied
 
     async def save(self) -> None:
         """Keep a snapshot of the state, between two batches."""
         async with self._turn:
-            await self._in_owner(self._save_snapshot)
+            await self._snapshot_now()
 
     async def _catch_up(self, fresh: Projection, position: int) -> int:
         """Fold what the state has and `fresh` lacks into it; return the position it has then."""
-        end = self._applied
+        end = self._judge.applied
         async with aclosing(self._journal.batches(position, end, fresh.kinds)) as batches:
             async for batch in batches:
-                await asyncio.to_thread(_fold, fresh, batch.events)
+                await asyncio.to_thread(fold, fresh, batch.events)
         return end
 
     async def _concluded_ahead(self) -> list[Event]:
         """Return own conclusions that are in the log, but not yet in the state."""
-        if self._committer.marker <= self._applied:
+        if self._committer.marker <= self._judge.applied:
             return []
-        events = self._journal.read(self._applied, self._committer.marker, self.projection.kinds)
+        events = self._journal.read(
+            self._judge.applied, self._committer.marker, self.projection.kinds
+        )
         return [event async for event in events if event.envelope.producer == self.agent]
-
-    def _exchange(self, fresh: Projection, ahead: Sequence[Event]) -> Projection:
-        old = self.decider.projection
-        self.decider.settle()
-        self.decider.hold(fresh)
-        for event in ahead:
-            self.decider.conclude(event)
-        return old
 
     # --- bookkeeping -----------------------------------------------------------------------------
 
     async def _in_owner(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._owner, work)
 
+    async def _snapshot_now(self) -> None:
+        """Keep a snapshot; what is open has to be in the log, since a snapshot stands for all."""
+        if not self._ledger.is_told:
+            await self._committer.mark(self._judge.applied)
+        await self._in_owner(self._save_snapshot)
+
     def _save_snapshot(self) -> None:
-        if self._applied > 0:
-            self._snapshots.save(self.projection, self._applied)
-        self._snapshot = self._applied
+        if self._judge.applied > 0:
+            self._snapshots.save(self.projection, self._judge.applied)
+        self._snapshot = self._judge.applied
         self._saved_at_s = time.monotonic()
 
     async def _keep_saving(self) -> None:
@@ -355,7 +373,7 @@ class Shell:
             left_s = self._saved_at_s + self._snapshot_every_s - time.monotonic()
             if left_s > 0:
                 await asyncio.sleep(left_s)
-            elif self._applied > self._snapshot:
+            elif self._judge.applied > self._snapshot:
                 await self.save()
             else:
                 self._saved_at_s = time.monotonic()
@@ -377,22 +395,3 @@ class Shell:
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT_S):
                     await self._moved.wait()
-
-
-def _fold(projection: Projection, events: Sequence[Event]) -> None:
-    for event in events:
-        apply_or_skip(projection, event)
-
-
-def _given_up(cause: Event, error: Exception) -> Plan:
-    plan = Plan(cause)
-    plan.failure = error
-    return plan
-
-
-def _foreseen(cause: Event, payload: Payload) -> Event:
-    """Return a conclusion as the event that it will be, as far as a decision depends on it."""
-    envelope = msgspec.structs.replace(
-        cause.envelope, type=type(payload).__name__, version=payload.version
-    )
-    return Event(envelope=envelope, payload=payload, position=cause.position)

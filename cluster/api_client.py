@@ -129,6 +129,7 @@ class ApiClient:
         timeout_s: float = 90.0,
     ) -> None:
         self.url = base_address(url)
+        self.api_key = api_key
         self._attempts = attempts
         self._patience_s = patience_s
         # A local system must be reached whatever proxy the machine is set up with.
@@ -202,6 +203,12 @@ class ApiClient:
         body = {"reason": reason}
         answer = await self._call("POST", path + _query(user_id=user_id), dict[str, Any], body)
         return str(answer["secret"])
+
+    async def send(
+        self, method: str, path: str, *, params: Mapping[str, str], body: Any = None
+    ) -> dict[str, Any]:
+        """Send a request that is safe to repeat, and return its answer."""
+        return await self._call(method, f"{API}{path}{_query(**params)}", dict[str, Any], body)
 
     async def assistants(self) -> list[dict[str, Any]]:
         """Return the assistant profiles."""

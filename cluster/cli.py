@@ -12,6 +12,7 @@ from cluster import (
     VERSION,
     cli_backup,
     cli_bench,
+    cli_consolidate,
     cli_eval,
     cli_events,
     cli_fork,
@@ -38,6 +39,7 @@ app = typer.Typer(
 for family in (
     cli_system,
     cli_memory,
+    cli_consolidate,
     cli_past,
     cli_replay,
     cli_fork,

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.cli_output import AsJson, out, progress_bar, run, show_json, table
+from cluster.cli_output import (
+    AsJson,
+    Data,
+    Url,
+    open_client,
+    out,
+    progress_bar,
+    run,
+    show_json,
+    table,
+)
 
 Events = Annotated[int, typer.Option(min=100, max=10_000_000, help="Length of the log.")]
 People = Annotated[int, typer.Option(min=1, max=1_000_000, help="Of how many people.")]
@@ -28,6 +38,8 @@ def register(app: typer.Typer) -> None:
     bench_app.command("as-of")(as_of)
     bench_app.command()(replay)
     bench_app.command()(rebuild)
+    bench_app.command()(chat)
+    bench_app.command()(llm)
     app.add_typer(bench_app, name="bench", no_args_is_help=True)
 
 
@@ -126,11 +138,89 @@ def rebuild(
     _show_figures(figures, as_json)
 
 
+def chat(
+    provider: Annotated[
+        str, typer.Option("--provider", help="OpenAI-compatible, http://HOST:PORT/v1; it echoes.")
+    ],
+    model: Annotated[str, typer.Option("--model", help="What it calls its model.")] = "echo",
+    chats: Annotated[int, typer.Option(min=1, max=100_000, help="At once, each its own.")] = 500,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=200, help="So many.")] = 16,
+    pairs: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Ours and the bare provider in turn; 0: none.")
+    ] = 200,
+    data: Data = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Chats over a provider: lost, doubled, failures in the log, and what our path adds.
+
+    Example: `mirix bench chat --provider http://127.0.0.1:8123/v1 --json`
+
+    Without `--data` or `--url` a system of its own is started with that provider. Times are in
+    milliseconds, for whole answers, the first token and between tokens; `added` is the difference
+    to the same request sent straight to the provider, in turn. With a provider that misbehaves,
+    take `--pairs 0`: what it adds by failing is not ours.
+    """
+    from cluster.bench_chat import bench_chat
+    from cluster.model_settings import check_address
+
+    check_address(provider, "--provider")
+    system = None
+    if data is not None or url is not None:
+        # Only who it is and how to be let in; the benchmark has a client of its own.
+        client = open_client(data, url)
+        system = (client.url, client.api_key)
+    with progress_bar("chats", chats + pairs) as advance:
+        figures = run(
+            bench_chat(
+                provider.rstrip("/"),
+                model,
+                system,
+                chats=chats,
+                at_once=at_once,
+                pairs=pairs,
+                advance=advance,
+            )
+        )
+    _show_figures(figures, as_json)
+
+
+def llm(
+    as_json: AsJson = False,
+    requests: Annotated[int, typer.Option(min=2, max=256, help="Of each way.")] = 8,
+    tokens: Annotated[int, typer.Option(min=8, max=1024, help="Of each answer.")] = 128,
+) -> None:
+    """What Ray Serve and an HTTP endpoint cost over vLLM's bare engine, in the same run.
+
+    Example: `mirix bench llm --json`
+
+    Needs vLLM (`make bench-llm` sets it up). It says which model it ran: a tiny one on a CPU, a
+    Qwen3 of 14 billion parameters with random weights where there is a GPU.
+    """
+    from cluster.bench_llm import bench_llm
+
+    figures = bench_llm(requests=requests, tokens=tokens)
+    if as_json:
+        show_json(figures)
+        return
+    ways = [name for name, figure in figures.items() if isinstance(figure, dict)]
+    names = dict.fromkeys(name for way in ways for name in figures[way])
+    rows = table("what", *(way.replace("_", " ") for way in ways), title=figures["model"])
+    for name in names:
+        rows.add_row(name.replace("_", " "), *(str(figures[way].get(name, "")) for way in ways))
+    out.print(rows)
+
+
 def _show_figures(figures: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(figures)
         return
     rows = table("what", "figure")
     for name, figure in figures.items():
-        rows.add_row(name.replace("_", " "), f"{figure:,}")
+        shown = (
+            ", ".join(f"{n} {what}" for what, n in figure.items())
+            if isinstance(figure, dict)
+            else f"{figure:,}"
+        )
+        rows.add_row(name.replace("_", " "), shown or "none")
     out.print(rows)

@@ -163,6 +163,8 @@ def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJs
     """What is kept of single messages: exact cases, and precision and recall of each tier.
 
     Example: `mirix eval extraction extraction_dev.jsonl`
+
+    It also says how many memories each extractor made: `rules`, or a model by its provider's name.
     """
     from cluster.eval_extraction import read_cases
     from events.memory import TIERS
@@ -171,8 +173,9 @@ def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJs
     report = run(_extraction(open_client(data, url, patience_s=LONG_WORK_S), cases))
     if as_json:
         # A case tells the correction, not the old fact: over HTTP there is nothing to be ended.
-        shown = report.to_dict().items()
-        show_json({language: {**row, "replaces_share": None} for language, row in shown})
+        rows_shown = report.to_dict().items()
+        shown = {language: {**row, "replaces_share": None} for language, row in rows_shown}
+        show_json({**shown, "extractors": report.extractors})
         return
     for language, scores in report.languages.items():
         title = f"{language}: {scores.accuracy:.3f} exact ({scores.right} of {scores.cases} cases)"
@@ -183,6 +186,19 @@ def extraction(path: FilePath, data: Data = None, url: Url = None, as_json: AsJs
             rows.add_row(tier, *counts, f"{row.precision:.3f}")
         out.print(rows)
         out.print(f"secrets in readable text: {scores.secret_leaks}\n")
+    _show_extractors(report.extractors)
+
+
+def _show_extractors(extractors: dict[str, int]) -> None:
+    made = ", ".join(f"{count} by {name}" for name, count in extractors.items())
+    out.print(f"memories: {made or 'none'}", markup=False, highlight=False)
+    if not any(name.startswith("model") for name in extractors):
+        out.print(
+            "No model was asked. To measure one: `mirix up --llm http://HOST:PORT/v1 --model NAME "
+            "--extraction model`, or `--llm vllm --model DIR` (docs/models.md).",
+            markup=False,
+            highlight=False,
+        )
 
 
 async def _extraction(client: ApiClient, cases: list[dict[str, Any]]) -> Report:

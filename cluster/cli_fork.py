@@ -28,6 +28,19 @@ if TYPE_CHECKING:
     from cluster.sources import Source
 
 
+ExtractorOption = Annotated[
+    str,
+    typer.Option(
+        "--extractor",
+        help="rules, none, model, model:NAME of a provider, or MODULE:NAME of your own code.",
+    ),
+]
+Reuse = Annotated[
+    bool,
+    typer.Option("--reuse/--ask", help="With a model: take what one said then, or ask it anew."),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.command()(fork)
@@ -55,9 +68,8 @@ def fork(
             callback=each_of(get_args(Owner)),
         ),
     ] = None,
-    extractor: Annotated[
-        str, typer.Option("--extractor", help="rules, none, or MODULE:NAME of your own code.")
-    ] = "rules",
+    extractor: ExtractorOption = "rules",
+    reuse: Reuse = True,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the deciders, e.g. importance_min=0.6."),
@@ -76,14 +88,17 @@ def fork(
     Examples: `mirix fork --at 1200 --user alice --set importance_min=0.6` ·
     `mirix fork --at 2026-01-07 --extractor my_rules:Stricter --agent semantic_memory --json`
 
-    The memory agents meet the same messages, documents and edits again. Nothing is appended and
-    nobody is asked. With the same extractor and settings nothing differs. `-` is what only the log
-    has, `+` what only the fork has. What was kept, `mirix replay --from-file` steps through.
+    The memory agents meet the same messages, documents and edits again. Nothing is appended. With
+    `--extractor model`, what a model said then is taken again where the same prompt is asked; only
+    the rest is asked anew, where a provider is configured. With the same extractor and settings
+    nothing differs. `-` is what only the log has, `+` what only the fork has. What was kept,
+    `mirix replay --from-file` steps through.
     """
+    chosen = (extractor, reuse)
     source = {"backup": from_backup, "keys_from": keys_from}
     with refusal_is_wrong_use():
         report = run(
-            _forked(data, source, (at, until), user, shard, agents, extractor, settings or [], keep)
+            _forked(data, source, (at, until), user, shard, agents, chosen, settings or [], keep)
         )
     if as_json:
         from serve.past_answers import ForkShown
@@ -102,7 +117,7 @@ async def _forked(
     user: str | None,
     shard: int,
     agents: list[str] | None,
-    extractor: str,
+    extractor: tuple[str, bool],
     settings: list[str],
     keep: Path | None,
 ) -> ForkReport:
@@ -112,11 +127,11 @@ async def _forked(
     from actors.past.views import Views
     from cluster.export import check_free, export
     from cluster.sources import open_source
-    from cluster.what_if import decider_settings, extractor_named
+    from cluster.what_if import chosen_model, decider_settings
     from events.envelope import Event
     from projections.snapshots import NoSnapshots
 
-    chosen, wanted = extractor_named(extractor), decider_settings(settings)
+    chosen, wanted = chosen_model(extractor[0], data), decider_settings(settings)
     if keep is not None:
         check_free(keep)
     async with open_source(data, **source) as events:
@@ -134,6 +149,8 @@ async def _forked(
             user=whose,
             agents=tuple(one for one in FORKABLE if one in agents) if agents else FORKABLE,
             settings=wanted,
+            reuse=extractor[1],
+            prefer=chosen.prefer,
         )
         kept: list[Event] = []
         views = Views(reader, NoSnapshots(), events.keys)
@@ -143,8 +160,9 @@ async def _forked(
                     reader,
                     views.build,
                     request,
-                    extractor=chosen,
+                    extractor=chosen.extractor,
                     keys=events.keys,
+                    live=chosen.live(views.build),
                     keep=kept.append if keep is not None else lambda event: None,
                     progress=progress,
                 )
@@ -182,6 +200,12 @@ def _show(report: ForkReport) -> None:
         f"{differing or 'nothing differs'}; the fork remembers {report.memories}",
         highlight=False,
     )
+    if generations := report.reused + report.asked + report.unasked:
+        out.print(
+            f"{counted(generations, 'generation')}: {report.reused} as the log has them, "
+            f"{report.asked} asked anew, {report.unasked} with nobody to ask",
+            highlight=False,
+        )
 
 
 #: `before` is the log's memory, `after` the fork's.
@@ -189,5 +213,7 @@ _MEANING = {
     "added": "only in the fork",
     "forgotten": "only in the log",
     "superseded": "superseded only in the fork",
+    "merged": "merged only in the fork",
+    "restored": "no longer holding only in the log",
     "changed": "reading otherwise",
 }

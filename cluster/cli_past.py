@@ -155,7 +155,7 @@ def history(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show every event that made, changed, superseded, forgot or read a memory.
+    """Show every event that made, changed, ended, restored or read a memory.
 
     Example: `mirix history mem_abc --user alice`
     """
@@ -231,7 +231,7 @@ def diff(
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was added, changed, superseded or forgotten between two moments.
+    """Show what was added, changed, ended or restored between two moments.
 
     Examples: `mirix diff --from 120 --to 400 --user alice` ·
     `mirix diff --from 2026-01-07 --tier semantic --json`

@@ -18,7 +18,9 @@ _MARKS = {
     "added": ("+", "green"),
     "changed": ("~", "yellow"),
     "superseded": ("»", "magenta"),
+    "merged": ("»", "cyan"),
     "forgotten": ("-", "red"),
+    "restored": ("+", "cyan"),
     "removed": ("-", "red"),
 }
 #: Where the words of a payload, a memory or a message stand, the first that is there.
@@ -169,4 +171,4 @@ def _subject(event: Mapping[str, Any]) -> Any:
 
 
 def _status_style(status: str) -> str:
-    return {"active": "green", "superseded": "magenta"}.get(status, "red")
+    return {"active": "green", "superseded": "magenta", "merged": "cyan"}.get(status, "red")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cluster.cli_output import (
     INTERACTIVE_S,
@@ -105,24 +106,30 @@ def _show_status(shown: dict[str, Any]) -> None:
         f"[bold]{shown['state']}[/bold]  {shown['url']}  pid {shown['pid']}, up "
         f"{shown['uptime_s']:.0f} s, {shown['processes']} processes, {shown['memory_mb']:.0f} MB"
     )
-    agents = table("shard", "agent", "alive", "position", "behind", "parked")
+    agents = table("shard", "agent", "alive", "position", "behind", "open", "parked")
     for agent in shown.get("agents", ()):
         alive = "yes" if agent["alive"] else "[red]no[/red]"
-        numbers = (str(agent[key]) for key in ("through", "lag", "parked"))
+        numbers = (str(agent[key]) for key in ("through", "lag", "open", "parked"))
         agents.add_row(str(agent["shard"]), agent["agent"], alive, *numbers)
     if shown.get("agents"):
         out.print(agents)
 
 
-def doctor(data: Data = None, as_json: AsJson = False) -> None:
+def doctor(
+    data: Data = None,
+    reach: Annotated[
+        bool, typer.Option("--reach", help="Also ask the providers of models which they have.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check this machine (and the system, when one runs): what is missing, and how to get it.
 
-    Example: `mirix doctor --json`
+    Examples: `mirix doctor --json` · `mirix doctor --reach`
     """
     from cluster import doctor as doctor_checks
     from cluster.settings import from_environment
 
-    findings = doctor_checks.examine(from_environment(data))
+    findings = doctor_checks.examine(from_environment(data), reach=reach)
     if as_json:
         show_json(findings)
     else:
@@ -130,7 +137,7 @@ def doctor(data: Data = None, as_json: AsJson = False) -> None:
         rows = table("", "what", "found", "what to do")
         for finding in findings:
             mark = marks.get(finding.level, "[red]missing[/red]")
-            rows.add_row(mark, finding.what, finding.found, finding.remedy)
+            rows.add_row(mark, *map(escape, (finding.what, finding.found, finding.remedy)))
         out.print(rows)
     missing = [finding.what for finding in findings if finding.level == "missing"]
     if missing:

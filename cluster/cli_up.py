@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from cluster.settings import Settings
 
 Port = Annotated[int | None, typer.Option("--port", help="Port of the HTTP API (default 47283).")]
+Llm = Annotated[
+    str | None,
+    typer.Option("--llm", help="none, vllm, openai, anthropic, groq, or an address http://.../v1."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", help="Of --llm: a directory, or what the provider calls its model."),
+]
+Embeddings = Annotated[
+    str | None, typer.Option("--embeddings", help="With --llm vllm: a model of vectors to serve.")
+]
+Extraction = Annotated[
+    str | None, typer.Option("--extraction", help="Who reads what people say: rules or model.")
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Return when ready; run in the background.")]
 Tell = Callable[["Progress"], None]
 
@@ -26,19 +40,40 @@ STDOUT, STDERR = 1, 2
 
 
 def up(
-    data: Data = None, port: Port = None, detach: Detach = False, as_json: AsJson = False
+    data: Data = None,
+    port: Port = None,
+    llm: Llm = None,
+    model: Model = None,
+    embeddings: Embeddings = None,
+    extraction: Extraction = None,
+    detach: Detach = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a system: log, nine agents, HTTP API, all in one directory.
 
-    Examples: `mirix up` · `mirix up --data ~/memory --port 8080 --detach`
+    Examples: `mirix up` · `mirix up --data ~/memory --port 8080 --detach` ·
+    `mirix up --llm vllm --model ~/models/Qwen3-14B --extraction model`
 
-    The first start prints the service key for your assistant, once. Ctrl-C stops the system. What
-    it logs is in `run/supervisor.log` of its directory.
+    A provider's key is in MIRIX_LLM_API_KEY, or in the file that MIRIX_LLM_API_KEY_FILE names; more
+    about models is in docs/models.md. The first start prints the service key for your assistant,
+    once. Ctrl-C stops the system. What it logs is in `run/supervisor.log` of its directory.
     """
     from cluster.data_dir import DataDir
+    from cluster.doctor_models import refuse_without_vllm
+    from cluster.model_settings import checked_models
     from cluster.settings import from_environment
 
-    settings = from_environment(data, port=port)
+    settings = checked_models(
+        from_environment(
+            data,
+            port=port,
+            llm=llm,
+            llm_model=model,
+            llm_embedding_model=embeddings,
+            extraction=extraction,
+        )
+    )
+    refuse_without_vllm(settings)
     directory = DataDir(settings.data_dir)
     if directory.is_locked():
         raise CommandRejected(directory.already_running())
@@ -118,8 +153,20 @@ def _up_detached(settings: Settings, directory: DataDir, as_json: bool) -> None:
         tell(progress)
         return progress.step == "ready"
 
-    arguments = ["--data", str(settings.data_dir), "--port", str(settings.port)]
-    start_detached(directory, arguments, relay)
+    start_detached(directory, _as_options(settings), relay)
+
+
+def _as_options(settings: Settings) -> list[str]:
+    """Return what the daemon is told; the rest, and every key, is in its file and environment."""
+    options = {
+        "--data": str(settings.data_dir),
+        "--port": str(settings.port),
+        "--llm": settings.llm,
+        "--model": settings.llm_model,
+        "--embeddings": settings.llm_embedding_model,
+        "--extraction": settings.extraction,
+    }
+    return [word for option, value in options.items() if value for word in (option, value)]
 
 
 def _json_to(stdout: int) -> Tell:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,18 @@ import msgspec
 import psutil
 
 from actors.queries import StateView
+from cluster import demo_llm
 from cluster.api_client import ApiClient
 from cluster.asking import ask
 from cluster.cli_output import counted, err, headline, out, quiet_logs, table
 from cluster.data_dir import DataDir, SystemRecord
 from cluster.ingest import ingest
-from cluster.lifecycle import start_detached, stop_system
 from cluster.operator_key import local_operator_key
 from cluster.presence import resident_mb
-from cluster.progress import Progress
 from cluster.rebuilding import rebuild_shard
 from cluster.records import read_file
-from events.errors import MirixError, Unavailable
+from cluster.scratch import scratch_system
+from events.errors import MirixError
 from events.memory import TIERS
 
 DATA = Path(__file__).parent / "demo_data"
@@ -48,55 +47,27 @@ BACK_S_MAX = 30.0
 SHOWN_MAX = 4
 
 
-class DemoFailed(MirixError):
-    """Something was not as it must be."""
-
-    title = "Demo failed"
-
-
-def main() -> int:
-    """Run the demo; return 0 when everything was as it must be."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the demo, with `--llm` the one of a model; return 0 when all was as it must be."""
     quiet_logs()
     started_s = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mirix-demo-") as scratch:
-        directory = DataDir(Path(scratch))
-        try:
-            _start(directory)
-            record = directory.read_system()
-            assert record is not None, "a system that is ready has a record"
-            asyncio.run(_tour(directory, record))
-        except MirixError as error:
-            err.print(f"demo: {error.message}", style="red", markup=False, soft_wrap=True)
-            return 1
-        finally:
-            report = stop_system(directory, timeout_s=60)
-        if report.left:
-            err.print(f"demo: {len(report.left)} processes were left", style="red")
-            return 1
+    try:
+        if "--llm" in arguments:
+            demo_llm.run()
+        else:
+            _run()
+    except MirixError as error:
+        err.print(f"demo: {error.message}", style="red", markup=False, soft_wrap=True)
+        return 1
     headline("Stopped")
     out.print(f"nothing is left running; {time.monotonic() - started_s:.0f} s in all")
     return 0
 
 
-def _start(directory: DataDir) -> None:
+def _run() -> None:
     headline("A system of its own, in a temporary directory")
-
-    def relay(line: bytes) -> bool:
-        try:
-            progress = msgspec.json.decode(line, type=Progress)
-        except msgspec.MsgspecError:
-            return False
-        if progress.error:
-            raise Unavailable(progress.error)
-        if progress.bootstrap_key:
-            return False  # the tour goes in with the operator's own key
-        out.print(f"{progress.seconds:6.1f} s  {progress.step} {progress.url}", highlight=False)
-        return progress.step == "ready"
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    start_detached(directory, ["--data", str(directory.root), "--port", str(port)], relay)
+    with scratch_system(demo_llm.show_step) as (directory, record):
+        asyncio.run(_tour(directory, record))
 
 
 async def _tour(directory: DataDir, record: SystemRecord) -> None:
@@ -115,7 +86,9 @@ async def _ingest(client: ApiClient) -> None:
     files = sorted(DATA.glob("*.jsonl")) + sorted(DATA.glob("*.md"))
     lanes = [(str(file), read_file(file)) for file in files]
     summary = await ingest(client, lanes, user_id=USER)
-    _must(not summary.bad_records, f"bad records: {[str(bad) for bad in summary.bad_records]}")
+    demo_llm.must(
+        not summary.bad_records, f"bad records: {[str(bad) for bad in summary.bad_records]}"
+    )
     out.print(
         f"{counted(summary.messages, 'message')} and {counted(summary.documents, 'document')} "
         "handled by nine agents "
@@ -128,7 +101,7 @@ async def _show_tiers(client: ApiClient) -> None:
     rows = table("tier", "memories", "some of them")
     for tier in TIERS:
         found = [item async for item in client.list_memories(tier, user_id=USER)]
-        _must(bool(found), f"tier {tier} is empty")
+        demo_llm.must(bool(found), f"tier {tier} is empty")
         texts = (" ".join(item["text"].split())[:90] for item in found[:SHOWN_MAX])
         rows.add_row(tier, str(len(found)), "\n".join(texts))
     out.print(rows)
@@ -138,7 +111,7 @@ async def _ask_questions(client: ApiClient) -> None:
     headline("Five questions")
     for question in QUESTIONS:
         answer = await ask(client, question, user_id=USER)
-        _must(bool(answer["citations"]), f"no citation for: {question}")
+        demo_llm.must(bool(answer["citations"]), f"no citation for: {question}")
         out.print(f"[bold]{question}[/bold]")
         out.print(answer["response"].strip(), markup=False)
         cited = (f"{item['tier']}:{item['id'][:12]}" for item in answer["citations"][:3])
@@ -159,7 +132,7 @@ async def _kill_and_recover(client: ApiClient) -> None:
     for name, state in (("before", before), ("after", after)):
         rows.add_row(name, str(state.pid), str(state.position), state.state_hash[:32])
     out.print(rows)
-    _must(before.state_hash == after.state_hash, "the agent came back with another state")
+    demo_llm.must(before.state_hash == after.state_hash, "the agent came back with another state")
     out.print(f"back with the same state after {time.monotonic() - killed_s:.1f} s")
 
 
@@ -185,13 +158,8 @@ async def _rebuild(client: ApiClient, directory: DataDir, record: SystemRecord) 
         rows.add_row(item.projection, str(item.position), *hashes, mark)
     out.print(rows)
     wrong = [item.projection for item in compared if not item.is_equal]
-    _must(not wrong and len(compared) > 0, f"not what the log says: {', '.join(wrong)}")
-
-
-def _must(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise DemoFailed(otherwise)
+    demo_llm.must(not wrong and len(compared) > 0, f"not what the log says: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from actors.extraction.scoring import Report, score
 from cluster.api_client import ApiClient, NewMessage
@@ -62,7 +65,7 @@ async def evaluate_extraction(
     run_id: str,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Report:
-    """Say every case to the system, read what it kept, and score it."""
+    """Say every case to the system, read what it kept, score it, and count what made it."""
     turn = asyncio.Semaphore(CASES_AT_ONCE)
 
     async def one(case: dict[str, Any]) -> list[dict[str, Any]]:
@@ -73,7 +76,9 @@ async def evaluate_extraction(
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(case)) for case in cases]
-    return score(cases, [task.result() for task in tasks])
+    found = [task.result() for task in tasks]
+    made_by = Counter(memory["extractor"] for memories in found for memory in memories)
+    return msgspec.structs.replace(score(cases, found), extractors=dict(made_by.most_common()))
 
 
 async def _memories_of(
@@ -98,6 +103,7 @@ async def _as_scored(
     """Return a memory as the scorer takes it; an ended one counts as ended, not as kept."""
     memory = {"tier": tier, "text": item["text"]}
     memory |= {name: item[name] for name in _FIELDS if item.get(name)}
+    memory["extractor"] = item["provenance"]["extractor"]
     memory["ended"] = item.get("status", "active") != "active"
     if tier == "knowledge_vault" and not memory["ended"]:
         reason = "evaluation of extraction"

@@ -99,6 +99,19 @@ def _let_the_agent_choose_its_port() -> None:
     kind.__init__ = partialmethod(kind.__init__, dashboard_agent_listen_port=0)
 
 
+def join_ray(directory: DataDir, address: str) -> None:
+    """Connect this process to the cluster of a running system, for asking what is on it."""
+    os.environ.update(_switches(directory))
+    import ray
+
+    ray.init(
+        address=address,
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+
+
 def stop_ray(run_id: str) -> None:
     """Disconnect, end the cluster's processes and remove its session directory."""
     if "ray" in sys.modules:

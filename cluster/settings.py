@@ -15,6 +15,9 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from actors.models.settings import ProviderSettings
+from cluster.model_settings import provider_tables
+from cluster.vllm_models import vllm_table
 from events.errors import Misconfigured
 
 PREFIX = "MIRIX_"
@@ -43,6 +46,16 @@ BootstrapKey = Annotated[
         description=f"{BOOTSTRAP_CHARS_MIN} to {BOOTSTRAP_CHARS_MAX} random characters",
     ),
 ]
+Tokens = Annotated[
+    int, msgspec.Meta(ge=0, le=10**15, description="a whole number of tokens; 0 is no limit")
+]
+Context = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0, le=10_000_000, description="a whole number of tokens; 0: as the model has it, or 8192"
+    ),
+]
+AtOnce = Annotated[int, msgspec.Meta(ge=1, le=1000, description="a whole number from 1 to 1000")]
 Precision = Literal["fp32", "int8"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -51,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may decide; each package's own settings are made from it.
 
     `url` and `api_key` reach a system elsewhere; `bootstrap_key` presets the first service key.
+    `llm` and what begins so is one language model, `models` are the tables of several
+    (`cluster.model_settings`, docs/models.md).
     """
 
     data_dir: Path
@@ -68,16 +83,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0
     log_level: LogLevel = "info"
+    llm: str = ""
+    llm_model: str = ""
+    llm_api_key: str = ""
+    llm_api_key_file: str = ""
+    llm_embedding_model: str = ""
+    llm_context_tokens: Context = 0
+    llm_ready_timeout_s: Seconds = 600.0
+    extraction: Literal["rules", "model"] = "rules"
+    extraction_model: str = ""
+    topic: Literal["words", "model"] = "words"
+    answers_at_once: AtOnce = 64
+    user_tokens_a_day: Tokens = 0
+    tokens_a_day: Tokens = 0
+    answer_without_model: bool = True
+    models: tuple[ProviderSettings, ...] = ()
+    vllm: dict[str, Any] = {}
+    vllm_embeddings: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         """Show everything but keys."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        for name in ("api_key", "bootstrap_key"):
+        for name in _KEYS:
             shown[name] = "***" if shown[name] else ""
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 _TYPES = get_type_hints(Settings, include_extras=True)
+_KEYS = ("api_key", "bootstrap_key", "llm_api_key")
+#: What only the file can say, in tables.
+_TABLES = ("models", "vllm", "vllm_embeddings")
 
 
 def from_environment(data: Path | None = None, **flags: Any) -> Settings:
@@ -108,7 +143,13 @@ def compose(
     data_dir = _data_dir(data, variables.pop(f"{PREFIX}DATA", None))
     values: dict[str, Any] = {}
     file = data_dir / FILE_NAME
-    for key, value in _read_file(file).items():
+    said = _read_file(file)
+    if "models" in said:
+        values["models"] = provider_tables(said.pop("models"), file)
+    for name in ("vllm", "vllm_embeddings"):
+        if name in said:
+            values[name] = vllm_table(said.pop(name), f"{file}: [{name}]")
+    for key, value in said.items():
         known = _known(key, f"{file}: {key}", key)
         values[known] = _convert(known, value, f"{file}: {key}", True)
     for name, text in sorted(variables.items()):
@@ -146,10 +187,11 @@ def _read_file(file: Path) -> dict[str, Any]:
 
 
 def _known(key: str, where: str, written: str) -> str:
-    if key in _TYPES and key != "data_dir":
+    known = [name for name in _TYPES if name != "data_dir" and name not in _TABLES]
+    if key in known:
         return key
-    near = get_close_matches(key, _TYPES, n=1)
-    hint = near[0] if near and near[0] != "data_dir" else ""
+    near = get_close_matches(key, known, n=1)
+    hint = near[0] if near else ""
     if hint and written.startswith(PREFIX):
         hint = PREFIX + hint.upper()
     raise Misconfigured(f"{where} is not a setting" + (f"; did you mean {hint}?" if hint else ""))
@@ -169,4 +211,4 @@ def _expected(kind: Any) -> str:
             return note.description
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(get_args(kind))
-    return "text" if kind is str else str(kind)
+    return {str: "text", bool: "true or false"}.get(kind, str(kind))

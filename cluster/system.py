@@ -1,6 +1,7 @@
 """The supervisor behind `mirix up`: starts log, Ray, agents and gateway, watches, stops them again.
 
     lock -> nats-server -> Ray -> nine agents a shard -> gateway -> ready -> ... -> the reverse
+                                 (beside these two: a model on vLLM)
 
 It owns every process of the system. Whatever ends it (SIGTERM, Ctrl-C, an error while starting), it
 stops what was started in reverse order and looks by pid that nothing is left.
@@ -38,6 +39,7 @@ _VITAL = frozenset({"gcs_server", "raylet"})
 _LOOK_S = 2.0
 _GRACE_S = 5.0
 _READY_POLL_S = 0.2
+_LOADING_TOLD_S = 15.0
 
 _log = structlog.get_logger()
 
@@ -74,6 +76,17 @@ def _check_port(settings: Settings) -> None:
                 f"port {settings.port} of {settings.host} cannot be used ({error.strerror}); "
                 "choose another one with --port"
             ) from error
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Do works side by side; when one fails the others are given up, and its error is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Supervisor:
@@ -126,10 +139,42 @@ class _Supervisor:
             ray_dashboard_url=head.dashboard_url,
         )
         operator = local_operator_key(self._settings.data_dir)
+        if wiring.runs_models(self._settings):
+            # Stopped after the agents, which may ask it to the last.
+            stack.push_async_callback(self._part("models", wiring.stop_models, self._settings))
+            await asyncio.to_thread(wiring.begin_serving, self._settings)
+            await _together(self._start_models(), self._start_serving(stack, log, operator))
+        else:
+            await self._start_serving(stack, log, operator)
+        self._say(Progress(step="ready", url=self._url))
+
+    async def _start_serving(self, stack: AsyncExitStack, log: LogSettings, operator: str) -> None:
+        """Start all but the models: until one is there, answers come from the next in order."""
         await self._start_actors(stack, log, operator)
         await self._wait_ready(operator)
         self._write(state="ready", url=self._url)
-        self._say(Progress(step="ready", url=self._url))
+
+    async def _start_models(self) -> None:
+        """Load the models, with a sign of life now and then.
+
+        Raises:
+            Unavailable: they were not there in time, or cannot be loaded.
+        """
+        limit_s, began_s = self._settings.llm_ready_timeout_s, time.monotonic()
+        self._step(f"loading the model {self._settings.llm_model}")
+        loading = asyncio.create_task(asyncio.to_thread(wiring.start_models, self._settings))
+        while not loading.done():
+            waited_s = time.monotonic() - began_s
+            if waited_s >= limit_s:
+                raise Unavailable(
+                    f"the model {self._settings.llm_model} was not loaded in {limit_s:g} s; see "
+                    f"{self._directory.run}, or give it longer with llm_ready_timeout_s"
+                )
+            if waited_s >= _LOADING_TOLD_S:
+                self._step(f"still loading the model ({waited_s:.0f} s)")
+            await asyncio.wait({loading}, timeout=min(_LOADING_TOLD_S, limit_s - waited_s))
+        loading.result()
+        self._step("the model is loaded")
 
     async def _start_actors(self, stack: AsyncExitStack, log: LogSettings, operator: str) -> None:
         """Start agents and gateway side by side: neither waits for the other."""
@@ -137,7 +182,7 @@ class _Supervisor:
         where = f" in each of {shards} shards" if shards > 1 else ""
         self._step(f"starting nine agents{where}, and the gateway")
         stack.push_async_callback(self._part("agents", wiring.stop_agents, self._settings))
-        stack.push_async_callback(self._part("gateway", wiring.stop_gateway))
+        stack.push_async_callback(self._part("gateway", wiring.stop_gateway, self._settings))
         key = await wiring.put_keys_in_use(self._settings, log, operator)
         if key is not None:
             self._say(Progress(step="service key made, shown this once", bootstrap_key=key))

@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,35 @@ from actors.extraction.extractor import EXTRACTORS, Extractor
 from events.errors import CommandRejected
 from events.hints import hint
 
+if TYPE_CHECKING:
+    from cluster.fork_models import ForkModel
+
 _METHODS = ("from_message", "from_document")
+
+
+def chosen_model(extractor: str, data: Path | None) -> ForkModel:
+    """Return who extracts in a fork, and whom that may ask: the providers of this system.
+
+    Raises:
+        CommandRejected: there is no such extractor.
+        Unavailable: the model runs on a system that is not there.
+    """
+    from cluster.fork_models import ForkModel, fork_model, means_model
+
+    if not means_model(extractor):
+        return ForkModel(extractor_named(extractor), None, "")
+    from cluster.model_settings import model_settings
+    from cluster.settings import from_environment
+
+    settings = from_environment(data)
+    chosen = fork_model(extractor, model_settings(settings))
+    if chosen.needs_ray:
+        from cluster import presence, ray_host
+        from cluster.data_dir import DataDir
+
+        directory = DataDir(settings.data_dir)
+        ray_host.join_ray(directory, presence.ready_system(directory).ray_address)
+    return chosen
 
 
 def extractor_named(text: str) -> Extractor:
@@ -30,11 +58,10 @@ def extractor_named(text: str) -> Extractor:
         if text == known:
             return extractor_type()
     module_name, colon, name = text.partition(":")
-    if module_name == "model":
-        raise CommandRejected(f"no language model is set up here, so there is none named {name!r}")
     if not colon or not module_name or not name:
         raise CommandRejected(
-            f"{text!r} is no extractor; expected {', '.join(EXTRACTORS)} or MODULE:NAME"
+            f"{text!r} is no extractor; expected {', '.join(EXTRACTORS)}, model, model:NAME or"
+            " MODULE:NAME"
         )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from actors.settings import ActorSettings
 from cluster.data_dir import DataDir, SystemRecord
+from cluster.model_settings import VLLM, model_settings
 from cluster.settings import Settings
+from cluster.vllm_models import vllm_models
 from events.connection import LogSettings
 from events.errors import Misconfigured
 from events.sqlite_keystore import SqliteKeyStore
 from serve.access import bootstrap, pepper_of
 from serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from serve.vllm_settings import VllmSettings
 
 
 def keystore(directory: DataDir) -> SqliteKeyStore:
@@ -63,12 +69,14 @@ def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
         snapshots_kept=settings.snapshots_kept,
         start_timeout_s=settings.ready_timeout_s,
         log_level=settings.log_level,
+        models=model_settings(settings),
     )
 
 
 def serve_settings(settings: Settings) -> ServeSettings:
     """Return what the gateway needs."""
-    return ServeSettings(host=settings.host, port=settings.port)
+    models = tuple(provider.name for provider in model_settings(settings).providers)
+    return ServeSettings(host=settings.host, port=settings.port, models=models)
 
 
 def start_agents(
@@ -99,11 +107,52 @@ def start_gateway(settings: Settings, log: LogSettings) -> None:
     deployment.deploy_gateway(serve_settings(settings), partial(open_backend, actors))
 
 
-def stop_gateway() -> None:
+def stop_gateway(settings: Settings) -> None:
     """Take the gateway down; requests in flight are answered first."""
     from serve import deployment
 
-    deployment.withdraw_gateway()
+    deployment.withdraw_gateway(leave_serve=runs_models(settings))
+
+
+def runs_models(settings: Settings) -> bool:
+    """Say whether models run on this system's own Ray."""
+    return settings.llm == VLLM
+
+
+def begin_serving(settings: Settings) -> None:
+    """Start Ray Serve itself: the first application there is finds its address settled."""
+    from serve import deployment
+
+    deployment.begin_serving(serve_settings(settings))
+
+
+def start_models(settings: Settings) -> None:
+    """Load the models and return when they answer; `begin_serving` was before.
+
+    Raises:
+        Misconfigured: they cannot be run as they are set up.
+        Unavailable: a model cannot be loaded.
+    """
+    from serve import vllm_app
+
+    vllm_app.deploy_models(*_models_here(settings))
+
+
+def stop_models(settings: Settings) -> None:
+    """Unload the models, and end Ray Serve."""
+    from serve import deployment, vllm_app
+
+    try:
+        vllm_app.withdraw_models(*_models_here(settings))
+    finally:
+        deployment.end_serving()
+
+
+def _models_here(settings: Settings) -> tuple[VllmSettings, ...]:
+    import ray
+
+    cluster: Any = ray
+    return vllm_models(settings, cluster.cluster_resources().get("GPU", 0.0))
 
 
 async def put_keys_in_use(settings: Settings, log: LogSettings, operator_key: str) -> str | None:

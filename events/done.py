@@ -73,17 +73,16 @@ class ServiceKeyRevoked(Payload, frozen=True, kw_only=True):
 
 
 class CauseHandled(Payload, frozen=True, kw_only=True):
-    """An agent has handled every cause up to and including position `through`.
+    """An agent has handled every cause up to and including position `through`, but for `open`.
 
-    `beyond` are the positions of later causes that are handled as well: work that takes long does
-    not hold up what others wait for. The marker is in one atomic batch with what came of the
-    causes, so a crash either lost both or neither.
+    `open` are positions of causes whose work takes long, and of those that wait behind them. The
+    marker is in one atomic batch with what came of the others, so a crash lost both or neither.
     """
 
     personal: ClassVar[bool] = False
     agent: str
     through: int
-    beyond: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
 
 
 class EventParked(Payload, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from events.memory import Content, MemoryDraft, Tier, Value
+from events.memory import Content, MemoryDraft, Provenance, Tier, Value
 from events.payload import Payload
 
 # --- Memory ---------------------------------------------------------------------------------------
@@ -39,12 +39,17 @@ class MemorySuperseded(Payload, frozen=True, kw_only=True):
 
 
 class MemoryMerged(Payload, frozen=True, kw_only=True):
-    """A memory said the same as another, which says it for both from now on."""
+    """A memory said the same as another, which says it for both from now on.
+
+    `provenance` is that of the merged one: the other is drawn from those sources, too, as long as
+    the merged one is not restored.
+    """
 
     tier: Tier
     memory_id: str
     into: str
     reason: str = ""
+    provenance: Provenance = Provenance()
 
 
 class MemoryRestored(Payload, frozen=True, kw_only=True):
@@ -56,11 +61,12 @@ class MemoryRestored(Payload, frozen=True, kw_only=True):
 
 
 class MemoryForgotten(Payload, frozen=True, kw_only=True):
-    """A memory was taken out of its tier."""
+    """A memory was taken out of its tier; one that is `restorable` stays there out of sight."""
 
     tier: Tier
     memory_id: str
     reason: str = ""
+    restorable: bool = False
 
 
 class CoreBlockRewritten(Payload, frozen=True, kw_only=True):

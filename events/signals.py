@@ -61,10 +61,13 @@ class SignalQueue:
                 _log.warning("signals_dropped", subject=self._subject, waiting_max=WAITING_MAX)
         self._queue.put_nowait((subject, body))
 
-    async def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
+    def __aiter__(self) -> AsyncIterator[tuple[str, bytes]]:
         """Yield signals for ever."""
-        while True:
-            yield await self._queue.get()
+        return self
+
+    async def __anext__(self) -> tuple[str, bytes]:
+        """Return the next signal; who gives up waiting for it can wait again."""
+        return await self._queue.get()
 
 
 class MemorySignals:

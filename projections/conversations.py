@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,10 @@ from events.memory import Value
 
 
 class Message(Value, frozen=True, kw_only=True):
-    """A message or an answer, in its place in the log."""
+    """A message or an answer, in its place in the log.
+
+    `secret_spans` are the places of secrets in `content`, which is kept as it was said.
+    """
 
     id: str
     conversation: str
@@ -41,6 +44,8 @@ class Message(Value, frozen=True, kw_only=True):
     usage: Usage = Usage()
     finish_reason: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
+    tool_call_id: str = ""
+    secret_spans: tuple[tuple[int, int], ...] = ()
     position: int
 
 
@@ -106,6 +111,12 @@ class ConversationsProjection:
         #: By user and the message that has no answer.
         self.abandoned: dict[str, dict[str, Abandoned]] = {}
         self.profiles: dict[str, Profile] = {}
+        # The messages again, by user and conversation: a prompt wants the end of one conversation.
+        self._conversations: dict[str, dict[str, list[Message]]] = {}
+
+    def conversation(self, user: str, conversation: str) -> Sequence[Message]:
+        """Return the messages of one conversation, in log order."""
+        return self._conversations.get(user, {}).get(conversation, ())
 
     def apply(self, event: Event) -> None:
         """Fold one event in. A message that came twice under one id stands once."""
@@ -129,7 +140,14 @@ class ConversationsProjection:
                 pass
 
     def _add(self, event: Event, message: Message) -> None:
-        self.messages.setdefault(event.user, {}).setdefault(message.id, message)
+        held = self.messages.setdefault(event.user, {})
+        if message.id not in held:
+            held[message.id] = message
+            self._index(event.user, message)
+
+    def _index(self, user: str, message: Message) -> None:
+        conversations = self._conversations.setdefault(user, {})
+        conversations.setdefault(message.conversation, []).append(message)
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return what each user said and was told, and the profiles under `system`, as msgpack."""
@@ -149,6 +167,7 @@ class ConversationsProjection:
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace the state."""
         self.messages, self.summaries, self.abandoned, self.profiles = {}, {}, {}, {}
+        self._conversations = {}
         for user, data in parts.items():
             if user == NOBODY:
                 profiles = msgspec.msgpack.decode(data, type=list[Profile])
@@ -156,6 +175,8 @@ class ConversationsProjection:
                 continue
             talk = _decoder.decode(data)
             self.messages[user] = {one.id: one for one in talk.messages}
+            for one in talk.messages:
+                self._index(user, one)
             if talk.summaries:
                 self.summaries[user] = {one.conversation: one for one in talk.summaries}
             if talk.abandoned:
@@ -176,6 +197,8 @@ def _message(said: MessageReceived, position: int) -> Message:
         said_at=said.said_at,
         external_id=said.external_id,
         assistant=said.assistant,
+        tool_call_id=said.tool_call_id,
+        secret_spans=said.secret_spans,
         position=position,
     )
 

@@ -67,7 +67,13 @@ def held(projection: Projection, user: str) -> dict[str, msgspec.Struct]:
         case ConversationsProjection() if user == NOBODY:
             return dict(projection.profiles)
         case ConversationsProjection():
-            return dict(projection.messages.get(user, {}))
+            summaries = projection.summaries.get(user, {}).values()
+            abandoned = projection.abandoned.get(user, {}).values()
+            return {
+                **projection.messages.get(user, {}),
+                **{f"summary of {one.conversation}": one for one in summaries},
+                **{f"no answer to {one.in_reply_to}": one for one in abandoned},
+            }
         case RetrievalProjection():
             return {
                 f"{one.id}#{one.ordinal}" if one.ordinal else one.id: one

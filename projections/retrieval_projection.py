@@ -7,6 +7,7 @@ has its position, and by meaning when its vector follows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,7 +15,9 @@ import numpy as np
 from events.catalogue import (
     MemoryEmbedded,
     MemoryForgotten,
+    MemoryMerged,
     MemoryRecorded,
+    MemoryRestored,
     MemoryRevised,
     MemorySuperseded,
     MessageEmbedded,
@@ -43,7 +46,9 @@ class RetrievalProjection:
             MemoryRecorded,
             MemoryRevised,
             MemorySuperseded,
+            MemoryMerged,
             MemoryForgotten,
+            MemoryRestored,
             MemoryEmbedded,
         )
     )
@@ -66,14 +71,15 @@ class RetrievalProjection:
             case MemoryRevised() as change:
                 self._revise(user, change)
             case MemorySuperseded(memory_id=memory) as end:
-                for passage in self.index.passages_of(user, memory):
-                    self.index.amend(
-                        msgspec.structs.replace(
-                            passage, ended_at=end.valid_to, superseded_by=end.superseded_by
-                        )
-                    )
+                self._amend(user, memory, ended_at=end.valid_to, superseded_by=end.superseded_by)
+            case MemoryMerged(memory_id=memory, into=other):
+                self._amend(user, memory, resting=True, superseded_by=other)
+            case MemoryForgotten(memory_id=memory, restorable=True):
+                self._amend(user, memory, resting=True)
             case MemoryForgotten(memory_id=memory):
                 self.index.remove(user, memory)
+            case MemoryRestored(memory_id=memory):
+                self._amend(user, memory, resting=False, ended_at=None, superseded_by="")
             case MemoryEmbedded(memory_id=memory, vectors=vectors, first=first):
                 for ordinal, vector in enumerate(vectors, first):
                     self.index.set_vector(user, memory, ordinal, _vector(vector))
@@ -113,6 +119,11 @@ class RetrievalProjection:
         start, end = recorded.secret_span
         if message is not None and start < end:
             self.index.amend(message.without(((start, end),)))
+
+    def _amend(self, user: str, memory: str, **fields: Any) -> None:
+        """Change how a memory stands; its words and vectors stay."""
+        for passage in self.index.passages_of(user, memory):
+            self.index.amend(msgspec.structs.replace(passage, **fields))
 
     def _revise(self, user: str, change: MemoryRevised) -> None:
         known = self.index.passages_of(user, change.memory_id)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from actors.progress import AnswerPart
 from actors.queries import CoreBlockView, FoundMemory, StateView
 from events.catalogue import AssistantProfile, Citation, Usage
 from projections.conversations import Message
@@ -49,13 +50,14 @@ class AgentShown(Answer, frozen=True, kw_only=True):
 
 
 class CitationShown(Answer, frozen=True, kw_only=True):
-    """A memory or message that an answer rests on."""
+    """A memory or message that an answer rests on; `mark` is its number in the answer's text."""
 
     id: str
     tier: str
     text: str
     score: float
     message_ids: tuple[str, ...]
+    mark: int
 
     @classmethod
     def of(cls, citation: Citation) -> CitationShown:
@@ -64,10 +66,11 @@ class CitationShown(Answer, frozen=True, kw_only=True):
 
 
 class UsageShown(Answer, frozen=True, kw_only=True):
-    """Tokens that a generation used."""
+    """Tokens that a generation used; `cached_tokens` of the prompt came from a prefix cache."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int
 
     @classmethod
     def of(cls, usage: Usage) -> UsageShown:
@@ -76,15 +79,47 @@ class UsageShown(Answer, frozen=True, kw_only=True):
 
 
 class ChatAnswer(Answer, frozen=True, kw_only=True):
-    """What an assistant profile answered; `in_reply_to` is the message that it answers."""
+    """What an assistant profile answered; `in_reply_to` is the message that it answers.
+
+    `finish_reason` is stop, length (it was cut at `max_tokens`), tool_calls or content_filter.
+    """
 
     response: str
     citations: tuple[CitationShown, ...]
     usage: UsageShown
     model: str
+    finish_reason: str
     position: int
     message_id: str
     in_reply_to: str
+
+    @classmethod
+    def of(cls, part: AnswerPart, in_reply_to: str, asked_at: int) -> ChatAnswer:
+        """Show an answer by its closing part; the message is at position `asked_at`."""
+        return cls(
+            response=part.text,
+            citations=tuple(map(CitationShown.of, part.citations)),
+            usage=UsageShown.of(part.usage),
+            model=part.model,
+            finish_reason=part.finish_reason or "stop",
+            position=max(asked_at, part.position),
+            message_id=part.message_id,
+            in_reply_to=in_reply_to,
+        )
+
+
+class ModelShown(Answer, frozen=True, kw_only=True):
+    """A configured language model, by the name that `model` in a request means it by."""
+
+    name: str
+    kind: str
+    default: bool
+
+
+class ModelsShown(Answer, frozen=True, kw_only=True):
+    """The configured language models, in the order in which they are tried."""
+
+    models: tuple[ModelShown, ...]
 
 
 class MessageShown(Answer, frozen=True, kw_only=True):
@@ -121,12 +156,13 @@ class MessageShown(Answer, frozen=True, kw_only=True):
 
 
 class Source(Answer, frozen=True, kw_only=True):
-    """Where something came from."""
+    """Where something came from, and for a memory by what: rules, client, or a model's name."""
 
     message_ids: tuple[str, ...]
     external_ids: tuple[str, ...]
     event_ids: tuple[str, ...] = ()
     document_id: str = ""
+    extractor: str = ""
 
 
 class ResultShown(Answer, frozen=True, kw_only=True):
@@ -231,6 +267,7 @@ class HealthShown(Answer, frozen=True, kw_only=True):
 class AgentPosition(Answer, frozen=True, kw_only=True):
     """How far one of the nine agents is; `lag` is what it has still to handle.
 
+    `open` counts what it still works on of what it has come past: answers, calls, generations.
     `state` is where its projection is, with the state hash there; only where it was asked for.
     """
 
@@ -239,6 +276,7 @@ class AgentPosition(Answer, frozen=True, kw_only=True):
     alive: bool
     through: int
     lag: int
+    open: int = 0
     parked: int
     pid: int = 0
     state: StateView | None = None

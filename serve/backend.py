@@ -1,9 +1,9 @@
 """The port from the gateway to the log and the nine agents.
 
-Everything that an endpoint does is one of eight things: append events, ask an agent, ask the past,
+Everything that an endpoint does is one of nine things: append events, ask an agent, ask the past,
 follow the log, wait until a position has been handled, see what came of an event, listen to an
-answer as it is made, look at health. `actors.backend` implements it over Ray and in one process
-(tests); the gateway knows neither.
+answer as it is made (or stop listening), embed texts, look at health. `actors.backend` implements
+it over Ray and in one process (tests); the gateway knows neither.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from actors.embedding import Embedded
+from actors.hearing import Place
 from actors.names import Agent
 from actors.past.queries import PastQuery
 from actors.progress import AgentStatus, AnswerPart
-from actors.queries import Query
+from actors.queries import AnswerSoFar, Query
 from events.catalogue import Payload
 from events.envelope import NewEvent
 from events.journal import Batch
@@ -60,8 +62,13 @@ class Backend(Protocol):
         """
         ...
 
-    def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
-        """Yield what is appended to a shard after a position, for ever; close the iterator."""
+    def follow(
+        self, shard: int, *, after: int, kinds: frozenset[str] | None = None
+    ) -> AsyncGenerator[Batch, None]:
+        """Yield what is appended to a shard after a position, for ever; close the iterator.
+
+        With `kinds`, only events of these types are opened; batches come all the same.
+        """
         ...
 
     async def brought_about(
@@ -73,8 +80,12 @@ class Backend(Protocol):
         """
         ...
 
-    async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
-        """Wait until all nine agents have handled `position` and what came of it can be found.
+    async def wait_handled(
+        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+    ) -> int:
+        """Wait until all nine have handled `first` to `position` and what came of it can be found.
+
+        What others said before `first` may still be in the works.
 
         Returns the position that they reached.
 
@@ -84,9 +95,28 @@ class Backend(Protocol):
         ...
 
     def listen(
-        self, shard: int, user: str, message_id: str
+        self, shard: int, user: str, message_id: str, *, after: Place | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[AnswerPart]]:
-        """Listen to the answer to a message; enter before appending the message."""
+        """Listen to the answer to a message; enter before appending the message.
+
+        With `after`, to an answer that is already being made, or made: from that place on. The
+        content comes without gaps; where it starts over, a `thinking` part at offset 0 says so.
+        """
+        ...
+
+    async def answer_so_far(self, shard: int, user: str, message_id: str) -> AnswerSoFar:
+        """Return how far the answer to a message is."""
+        ...
+
+    async def unheard(self, shard: int, message_id: str, grace_s: float) -> None:
+        """Tell the chat agent that nobody listens any more: after `grace_s` it gives the answer up.
+
+        Unless somebody asks how far it is, or still listens. Never raises `Unavailable`.
+        """
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them."""
         ...
 
     async def service_keys(self) -> dict[str, tuple[str, str]]:

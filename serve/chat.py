@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 import msgspec
 
 from actors.extraction import find_secrets
+from actors.hearing import BEGINNING, Place
 from actors.progress import AnswerPart
-from actors.queries import ListMessages
+from actors.queries import GetMessage, ListMessages
 from events.catalogue import MessageReceived
-from events.envelope import NewEvent
-from events.errors import Unavailable
+from events.errors import NotFound
 from events.ids import derived_id, random_id
+from events.said import AnswerOptions
+from projections.conversations import Message
 from serve.context import Caller, GatewayContext, new_event
 from serve.identity import DEFAULT_CONVERSATION, Person
-from serve.problems import NotHandledYet
+from serve.no_answer import NoAnswer, no_answer
+from serve.problems import NotHandledYet, invalid
 from serve.requests import ChatForm
+
+#: A stream can be resumed: its answer goes on for so long after the client went away.
+STREAM_GRACE_S = 10.0
 
 
 class Exchange:
     """A message that has been recorded, and the answer that is on its way."""
 
     def __init__(
-        self,
-        context: GatewayContext,
-        person: Person,
-        message: MessageReceived,
-        position: int,
-        parts: AsyncIterator[AnswerPart],
+        self, context: GatewayContext, person: Person, message_id: str, conversation: str
     ) -> None:
-        self.message_id = message.message_id
-        self.position = position
+        self.message_id = message_id
+        self.position = 0
         self._context = context
         self._person = person
-        self._message = message
-        self._parts = parts
+        self._conversation = conversation
+        self._parts: AsyncIterator[AnswerPart]
+        self._ended = False
+
+    async def listen(
+        self, stack: AsyncExitStack, *, grace_s: float, after: Place | None = None
+    ) -> None:
+        """Listen until `stack` closes; when the answer is not there by then, it is unheard."""
+        stack.push_async_callback(self._leave, grace_s)
+        backend, person = self._context.backend, self._person
+        self._parts = await stack.enter_async_context(
+            backend.listen(person.shard, person.id, self.message_id, after=after)
+        )
+
+    async def _leave(self, grace_s: float) -> None:
+        if self.position and not self._ended:
+            backend = self._context.backend
+            await backend.unheard(self._person.shard, self.message_id, grace_s)
 
     async def parts(self) -> AsyncGenerator[AnswerPart, None]:
         """Yield the parts of the answer; the last one is `complete` or `error`.
@@ -55,11 +72,15 @@ class Exchange:
             except TimeoutError:
                 part = None
             if part is None:
+                # Told so below: the answer goes on, and will be in the conversation.
+                self._ended = True
                 raise self._too_late()
+            if part.kind in ("complete", "error"):
+                self._ended = True
             if part.kind == "complete":
                 await self._settled(part)
             yield part
-            if part.kind in ("complete", "error"):
+            if self._ended:
                 return
 
     async def answer(self) -> AnswerPart:
@@ -67,20 +88,24 @@ class Exchange:
 
         Raises:
             NotHandledYet: there is no answer within the time allowed.
-            Unavailable: the answer could not be made.
+            NoAnswer: there will be none.
         """
         async with aclosing(self.parts()) as parts:
             last = [part async for part in parts][-1]  # parts() ends with a last part or raises
         if last.kind == "error":
-            raise Unavailable(f"the answer could not be made: {last.text}")
+            raise self.no_answer(last)
         return last
+
+    def no_answer(self, part: AnswerPart) -> NoAnswer:
+        """Return the error that an `error` part of this exchange stands for."""
+        return no_answer(part, self._context.clock())
 
     async def _settled(self, part: AnswerPart) -> None:
         """Let the conversation show the answer to whoever asks for it next."""
         await self._context.backend.ask(
             self._person.shard,
             "chat",
-            ListMessages(user=self._person.id, conversation=self._message.conversation, limit=1),
+            ListMessages(user=self._person.id, conversation=self._conversation, limit=1),
             min_position=part.position,
             timeout_s=self._context.settings.read_timeout_s,
         )
@@ -98,39 +123,15 @@ async def begin(
     context: GatewayContext,
     caller: Caller,
     person: Person,
-    assistant: str,
-    form: ChatForm,
+    received: Sequence[MessageReceived],
     stack: AsyncExitStack,
+    *,
+    grace_s: float = 0.0,
 ) -> Exchange:
-    """Record a message to an assistant profile and listen for its answer until `stack` closes.
-
-    `context` of the form goes into the log in front of the message, as a system message of the same
-    conversation: what an answer was made from can always be read back.
-    """
-    conversation_id = form.conversation_id or DEFAULT_CONVERSATION
-    message = MessageReceived(
-        message_id=random_id("msg"),
-        conversation=conversation_id,
-        content=form.message,
-        said_at=context.clock(),
-        assistant=assistant,
-        answer_wanted=True,
-        secret_spans=find_secrets(form.message),
-    )
-    received = [message]
-    if form.context:
-        put_in_front = MessageReceived(
-            message_id=derived_id("msg", message.message_id, "context"),
-            conversation=conversation_id,
-            role="system",
-            content=_as_text(form.context),
-            said_at=message.said_at,
-            assistant=assistant,
-            tags=("context",),
-        )
-        received.insert(0, put_in_front)
-    token = context.identities.conversation(person.id, conversation_id)
-    events: list[NewEvent] = [
+    """Record messages, of which the last wants an answer; listen for it until `stack` closes."""
+    message = received[-1]
+    token = context.identities.conversation(person.id, message.conversation)
+    events = [
         new_event(
             caller,
             person,
@@ -140,11 +141,91 @@ async def begin(
         )
         for payload in received
     ]
-    parts = await stack.enter_async_context(
-        context.backend.listen(person.shard, person.id, message.message_id)
+    exchange = Exchange(context, person, message.message_id, message.conversation)
+    await exchange.listen(stack, grace_s=grace_s)
+    exchange.position = await context.record(caller, person, events)
+    return exchange
+
+
+async def message_asked(
+    context: GatewayContext, person: Person, message_id: str, assistant: str | None = None
+) -> Message:
+    """Return a message that a person said before.
+
+    Raises:
+        NotFound: there is no such message of this person, or not to `assistant`.
+    """
+    query = GetMessage(user=person.id, message_id=message_id)
+    said: Message | None = await context.backend.ask(
+        person.shard, "chat", query, timeout_s=context.settings.read_timeout_s
     )
-    position = await context.record(caller, person, events)
-    return Exchange(context, person, message, position, parts)
+    if said is None or said.in_reply_to or assistant not in (None, said.assistant):
+        raise NotFound(f"there is no message {message_id[:100]!r} of this person to this agent")
+    return said
+
+
+async def go_on(
+    context: GatewayContext,
+    person: Person,
+    message: Message,
+    stack: AsyncExitStack,
+    *,
+    after: Place = BEGINNING,
+    grace_s: float = 0.0,
+) -> Exchange:
+    """Listen, from a place on, to the answer to a message that was recorded before."""
+    exchange = Exchange(context, person, message.id, message.conversation)
+    exchange.position = message.position
+    await exchange.listen(stack, grace_s=grace_s, after=after)
+    return exchange
+
+
+def messages_of(
+    context: GatewayContext, form: ChatForm, assistant: str
+) -> tuple[MessageReceived, ...]:
+    """Return what a form says to an assistant profile; the last of it wants an answer.
+
+    `context` of the form goes into the log in front of the message, as a system message of the same
+    conversation: what an answer was made from can always be read back.
+    """
+    conversation = form.conversation_id or DEFAULT_CONVERSATION
+    message = MessageReceived(
+        message_id=random_id("msg"),
+        conversation=conversation,
+        content=form.message,
+        said_at=context.clock(),
+        assistant=assistant,
+        answer_wanted=True,
+        secret_spans=find_secrets(form.message),
+        options=_options(context, form),
+    )
+    if not form.context:
+        return (message,)
+    put_in_front = MessageReceived(
+        message_id=derived_id("msg", message.message_id, "context"),
+        conversation=conversation,
+        role="system",
+        content=_as_text(form.context),
+        said_at=message.said_at,
+        assistant=assistant,
+        tags=("context",),
+    )
+    return put_in_front, message
+
+
+def _options(context: GatewayContext, form: ChatForm) -> AnswerOptions | None:
+    known = context.settings.models
+    if form.model and known and form.model not in known:
+        raise invalid("body.model", f"is none of the configured ones: {', '.join(known)}")
+    options = AnswerOptions(
+        model=form.model or "",
+        temperature=form.temperature,
+        top_p=form.top_p,
+        max_tokens=form.max_tokens,
+        stop=form.stop,
+        seed=form.seed,
+    )
+    return None if options == AnswerOptions() else options
 
 
 def _as_text(context: object) -> str:

@@ -24,6 +24,7 @@ from serve.backend import Backend
 from serve.identity import Identities, Person
 from serve.metrics import Metrics
 from serve.problems import NotHandledYet
+from serve.repeats import Repeats
 from serve.settings import ServeSettings
 from serve.tail import Places
 
@@ -59,6 +60,7 @@ class GatewayContext:
         )
         self.metrics = Metrics()
         self.event_streams = Places(settings.event_streams_max)
+        self.repeats = Repeats()
         self._registered: OrderedDict[str, None] = OrderedDict()
         # Forgotten when nobody holds or awaits them.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -90,15 +92,20 @@ class GatewayContext:
             self._remember(person.id)
         return tuple(positions[-len(events) :])
 
-    async def handled(self, person: Person, position: int) -> int:
-        """Wait until all agents have handled `position`; return how far they are.
+    async def handled(self, person: Person, position: int, *, first: int = 0) -> int:
+        """Wait until all agents have handled `first` (0: only `position`) to `position`.
+
+        Returns how far they are.
 
         Raises:
             NotHandledYet: they are not there in time; the write itself is safe.
         """
         try:
             return await self.backend.wait_handled(
-                person.shard, position, timeout_s=self.settings.wait_timeout_s
+                person.shard,
+                position,
+                first=first or position,
+                timeout_s=self.settings.wait_timeout_s,
             )
         except DeadlineExceeded as error:
             raise NotHandledYet(

@@ -62,17 +62,30 @@ def deploy_gateway(settings: ServeSettings, make_backend: MakeBackend) -> None:
     Raises:
         RuntimeError: the replicas did not come up.
     """
+    begin_serving(settings)
+    serve.run(_application(settings, make_backend), name=APPLICATION, route_prefix="/")
+    log.info("gateway_deployed", host=settings.host, port=settings.port)
+
+
+def begin_serving(settings: ServeSettings) -> None:
+    """Start Serve with the gateway's address, whichever application comes first; once is enough."""
     serve.start(
         proxy_location="EveryNode" if settings.replicas > 1 else "HeadOnly",
         http_options=HTTPOptions(host=settings.host, port=settings.port),
         logging_config=_logging(),
     )
-    serve.run(_application(settings, make_backend), name=APPLICATION, route_prefix="/")
-    log.info("gateway_deployed", host=settings.host, port=settings.port)
 
 
-def withdraw_gateway() -> None:
-    """Stop the replicas, gracefully, and Serve with them."""
+def withdraw_gateway(*, leave_serve: bool = False) -> None:
+    """Stop the replicas, gracefully, and Serve with them unless other applications need it."""
+    if leave_serve:
+        serve.delete(APPLICATION)
+    else:
+        end_serving()
+
+
+def end_serving() -> None:
+    """Stop Serve and what is left on it."""
     serve.shutdown()  # type: ignore[no-untyped-call]  # Ray left its type out
 
 

@@ -16,23 +16,30 @@ from events.clock import Clock, system_clock
 from events.keystore import KeyStore
 from serve import (
     answers,
+    consolidation_forms,
     memory_forms,
+    openai_answers,
+    openai_requests,
     openapi,
     past_answers,
     problems,
     requests,
     routes_agents,
     routes_chat,
+    routes_consolidation,
     routes_conversation,
     routes_events,
     routes_history,
     routes_memory,
     routes_messages,
+    routes_models,
+    routes_openai,
     routes_projections,
     routes_search,
     routes_system,
     routes_timeline,
     routes_tools,
+    routes_ws,
 )
 from serve.backend import Backend
 from serve.context import GatewayContext
@@ -41,6 +48,7 @@ from serve.observing import Observing
 from serve.settings import ServeSettings
 
 PREFIX = "/api/v1"
+OPENAI_PREFIX = "/v1"
 ASSETS = "/docs-assets"
 ABOUT = """A memory platform for AI assistants, on an append-only log of events.
 
@@ -48,7 +56,9 @@ Send a service key in `X-API-Key` or as `Authorization: Bearer <key>`. Every wri
 its position in `X-Event-Seq`; a read that passes it (`min_position`, or the same header) sees that
 write. With `as_of`, a position of the log or a time, a read answers as it would have then; the
 position that it stands for comes back in `X-As-Of`. `/events` shows the log itself, and
-`/events/stream` as it grows. Every error is `application/problem+json` (RFC 9457).
+`/events/stream` as it grows. A WebSocket at `/api/v1/ws` is for chat with several at once, and
+OpenAI's clients find their interface under `/v1`, with errors of its own. Every other error is
+`application/problem+json` (RFC 9457).
 """
 
 
@@ -76,6 +86,7 @@ def build_app(
         redirect_slashes=False,
     )
     app.state.context = context
+    app.state.sockets = routes_ws.Sockets(context)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Observing, metrics=context.metrics, echo=echo_request_id)
@@ -87,20 +98,25 @@ def build_app(
         routes_conversation,
         # Before the tiers, or "search" would be taken for one.
         routes_search,
+        routes_consolidation,
         routes_memory,
         routes_history,
         routes_timeline,
         routes_events,
         routes_chat,
         routes_agents,
+        routes_models,
         routes_tools,
         routes_projections,
         routes_system,
     ):
         app.include_router(routes.router, prefix=PREFIX)
-    openapi.install(
-        app, (*openapi.structs_of(requests, answers, past_answers), *memory_forms.STRUCTS)
+    app.include_router(routes_ws.router, prefix=PREFIX)
+    app.include_router(routes_openai.router, prefix=OPENAI_PREFIX)
+    shapes = openapi.structs_of(
+        requests, answers, past_answers, openai_requests, openai_answers, consolidation_forms
     )
+    openapi.install(app, (*shapes, *memory_forms.STRUCTS))
     _add_docs(app)
     return app
 

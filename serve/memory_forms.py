@@ -218,6 +218,7 @@ def shown(view: MemoryView) -> MemoryShown:
             message_ids=view.provenance.message_ids,
             external_ids=view.provenance.external_ids,
             document_id=view.provenance.document_id,
+            extractor=view.provenance.extractor,
         ),
     )
 

@@ -58,6 +58,12 @@ class Metrics:
             ("shard", "agent"),
             registry=self._registry,
         )
+        self._open = Gauge(
+            "mirix_agent_open_causes",
+            "What an agent still works on: answers, tool calls, generations.",
+            ["shard", "agent"],
+            registry=self._registry,
+        )
         self._alive = Gauge(
             "mirix_agent_alive",
             "1 when the agent lives.",
@@ -80,11 +86,13 @@ class Metrics:
         for agent in agents:
             lag = max(0, ends.get(agent.shard, agent.through) - agent.through)
             self._lag.labels(str(agent.shard), agent.agent).set(lag)
+            self._open.labels(str(agent.shard), agent.agent).set(agent.open)
             self._alive.labels(str(agent.shard), agent.agent).set(agent.alive)
 
     def forget_agents(self) -> None:
         """Show no agents: it is not known how far they are."""
         self._lag.clear()
+        self._open.clear()
         self._alive.clear()
 
     def exposition(self) -> bytes:

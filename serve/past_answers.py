@@ -88,8 +88,8 @@ class CorrelationShown(Answer, frozen=True, kw_only=True):
 class HistoryEntryShown(Answer, frozen=True, kw_only=True):
     """Something that happened to a memory; `memory` is as it was right after a change.
 
-    `kind` is requested, rejected, recorded, revised, superseded, forgotten, left_block, found,
-    cited or revealed.
+    `kind` is requested, rejected, recorded, revised, superseded, merged, forgotten, restored,
+    left_block, found, cited or revealed.
     """
 
     kind: str
@@ -119,11 +119,12 @@ class HistoryShown(Answer, frozen=True, kw_only=True):
 class WhyShown(Answer, frozen=True, kw_only=True):
     """Why a memory reads as it does.
 
-    `memory` is as it stands, or as it last stood; `status` is active, superseded or forgotten.
-    `producer` is the agent that recorded it, `extractor` what drew it from its source: `rules`,
-    `client` or `model:NAME`; `generation` is the model call behind it. Each of `causes` is a first
-    cause and what followed from it; `sources` are the messages or documents that it was drawn from;
-    `superseded` are the memories whose place it took; `read_by` are those who read it since.
+    `memory` is as it stands, or as it last stood; `status` is active, superseded, merged or
+    forgotten. `producer` is the agent that recorded it, `extractor` what drew it from its source:
+    `rules`, `client` or `model:NAME`; `generation` is the model call behind it. Each of `causes` is
+    a first cause and what followed from it; `sources` are the messages or documents that it was
+    drawn from; `superseded` are the memories whose place it took; `read_by` are those who read it
+    since.
     """
 
     memory: MemoryShown
@@ -153,10 +154,11 @@ class WhyShown(Answer, frozen=True, kw_only=True):
 
 
 class ChangeShown(Answer, frozen=True, kw_only=True):
-    """A memory that differs between two moments: added, changed, superseded or forgotten.
+    """A memory that differs between two moments.
 
-    `fields` are the names of what differs. That the secret of a vault memory differs is told by the
-    name `secret_fingerprint`, without a value.
+    `kind` is added, changed, superseded, merged, forgotten or restored. `fields` are the names of
+    what differs. That the secret of a vault memory differs is told by the name
+    `secret_fingerprint`, without a value.
     """
 
     tier: str

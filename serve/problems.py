@@ -17,8 +17,10 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from events.errors import CommandRejected, DeadlineExceeded, MirixError
+from serve.no_answer import NoAnswer
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +29,8 @@ POSITION_HEADER = "X-Event-Seq"
 #: The position of the log that an answer from the past is of.
 AS_OF_HEADER = "X-As-Of"
 RETRY_AFTER_S = "1"
+#: For the counters alone (as nginx has it): nobody reads this answer.
+CLIENT_GONE = 499
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -38,7 +42,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong (RFC 9457). `type` is stable; `detail` says what to do."""
+    """What went wrong (RFC 9457). `type` is stable; `detail` says what to do.
+
+    `kind` says of an answer that could not be made what kind of failure it was.
+    """
 
     type: str
     title: str
@@ -46,6 +53,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     instance: str
     request_id: str = ""
+    kind: str = ""
     errors: tuple[Fault, ...] = ()
 
 
@@ -109,6 +117,8 @@ def answer_error(error: MirixError, path: str, request_id: str) -> Response:
         extra[POSITION_HEADER] = str(error.position)
     if error.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         extra["Retry-After"] = RETRY_AFTER_S
+    if isinstance(error, NoAnswer) and error.retry_after_s:
+        extra["Retry-After"] = str(error.retry_after_s)
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_refused", error=type(error).__name__, detail=error.message, path=path)
     return render(
@@ -119,6 +129,7 @@ def answer_error(error: MirixError, path: str, request_id: str) -> Response:
             detail=error.message,
             instance=quote(path),
             request_id=request_id,
+            kind=error.kind if isinstance(error, NoAnswer) else "",
             errors=error.faults if isinstance(error, Invalid) else (),
         ),
         extra,
@@ -173,6 +184,11 @@ def install(app: FastAPI) -> None:
             error.headers,
         )
 
+    async def on_gone(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ClientDisconnect)
+        return Response(status_code=CLIENT_GONE)
+
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(MirixError, on_mirix_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)

@@ -44,6 +44,9 @@ Moment = Annotated[
 ]
 
 
+StopText = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all bodies; subclasses repeat `kw_only=True`."""
 
@@ -100,12 +103,21 @@ class AgentChangeForm(Body, frozen=True, kw_only=True):
 
 
 class ChatForm(Body, frozen=True, kw_only=True):
-    """A message to an assistant profile; `context` is put in front of it, for this answer."""
+    """A message to an assistant profile; `context` is put in front of it, for this answer.
+
+    The options of the generation are as the profile has them where they are left out.
+    """
 
     message: str
     context: str | dict[str, Any] | None = None
     user_id: UserId | None = None
     conversation_id: ClientId | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    stop: Annotated[tuple[StopText, ...], Meta(max_length=4)] = ()
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
 
 
 class SearchFilters(Body, frozen=True, kw_only=True):

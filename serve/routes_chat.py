@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-import structlog
-from fastapi import Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from sse_starlette import EventSourceResponse
-from starlette.types import Receive, Scope, Send
 
-from actors.progress import AnswerPart
+from actors.hearing import BEGINNING
 from actors.queries import ListMessages
-from events.errors import MirixError
 from events.moments import POSITION_MAX
 from projections.conversations import Message
-from serve.answers import ChatAnswer, CitationShown, MessageShown, UsageShown
-from serve.chat import Exchange, begin
+from serve.answer_stream import AnswerStream, ComingBack, coming_back
+from serve.answers import ChatAnswer, MessageShown
+from serve.chat import STREAM_GRACE_S, Exchange, begin, go_on, message_asked, messages_of
+from serve.connected import while_connected
 from serve.context import caller_of, context_of
 from serve.edge import (
     AskedPerson,
@@ -31,14 +29,23 @@ from serve.edge import (
     read_json,
     written,
 )
-from serve.openapi import BODY_PROBLEMS, MISSING, at_moment, gives, gives_list, takes
-from serve.problems import POSITION_HEADER, invalid, slug
+from serve.identity import Person
+from serve.openapi import (
+    BODY_PROBLEMS,
+    MISSING,
+    Responses,
+    at_moment,
+    gives,
+    gives_list,
+    problem,
+    takes,
+)
+from serve.problems import invalid
 from serve.reading import read
 from serve.requests import ChatForm
 from serve.routes_agents import profile_of, read_profile
 from serve.routes_messages import said
 
-log = structlog.get_logger(__name__)
 router = protected_router("chat")
 
 CHAT_EXAMPLE = {"message": "Where do I live?", "user_id": "alice", "conversation_id": "today"}
@@ -50,14 +57,48 @@ CURSOR_HEADER = "X-Next-Cursor"
     response_class=Json,
     summary="Ask and wait for the answer",
     openapi_extra=takes(ChatForm, CHAT_EXAMPLE),
-    responses={200: gives(ChatAnswer, "The answer."), **MISSING, **BODY_PROBLEMS},
+    responses={
+        200: gives(ChatAnswer, "The answer."),
+        **MISSING,
+        **BODY_PROBLEMS,
+        422: problem("The request has the wrong shape, or the language model refuses it (`kind`)."),
+        429: problem("The budget of tokens is spent; see Retry-After."),
+        503: problem("Every way to an answer failed; `kind` says how. See Retry-After."),
+    },
 )
 async def chat(request: Request, agent_id: str) -> Response:
-    """Record a message to an assistant profile and answer with what it said."""
+    """Record a message to an assistant profile and answer with what it said.
+
+    When the client goes away, the answer is given up.
+    """
     async with AsyncExitStack() as stack:
-        exchange = await _begin(request, agent_id, stack)
-        answer = _whole(exchange, await exchange.answer())
+        exchange = await _begin(request, agent_id, await read_json(request, ChatForm), stack)
+        part = await while_connected(request, exchange.answer())
+        answer = ChatAnswer.of(part, exchange.message_id, exchange.position)
     return written(answer, answer.position)
+
+
+STREAMED: Responses = {
+    200: {
+        "description": (
+            'Server-sent events: `data: {"event": ..., "data": {...}}` with the events start, '
+            "thinking, content, and at the end complete or error; then `data: [DONE]`. Each has "
+            "an `id` to come back with. After `thinking` with `restart`, what was told so far "
+            "does not count: the answer starts over."
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    204: {"description": "Resumed behind the end: there is nothing left to tell."},
+    **MISSING,
+}
+LastEventId = Annotated[
+    str,
+    Header(
+        alias="Last-Event-ID",
+        max_length=256,
+        description="The last `id` that came: go on behind it, and ask nothing again.",
+    ),
+]
 
 
 @router.post(
@@ -65,24 +106,60 @@ async def chat(request: Request, agent_id: str) -> Response:
     response_class=EventSourceResponse,
     summary="Ask and hear the answer as it is made",
     openapi_extra=takes(ChatForm, CHAT_EXAMPLE),
-    responses={
-        200: {
-            "description": (
-                'Server-sent events: `data: {"event": ..., "data": {...}}` with the events start, '
-                "thinking, content, and at the end complete or error; then `data: [DONE]`."
-            ),
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
-        },
-        **MISSING,
-        **BODY_PROBLEMS,
-    },
+    responses={**STREAMED, **BODY_PROBLEMS},
 )
-async def stream_chat(request: Request, agent_id: str) -> Response:
-    """Record a message to an assistant profile and stream what it says."""
+async def stream_chat(request: Request, agent_id: str, last_event_id: LastEventId = "") -> Response:
+    """Record a message to an assistant profile and stream what it says.
+
+    With `Last-Event-ID` nothing is recorded: the stream of that message goes on. When the client
+    goes away and does not come back in 10 s, the answer is given up.
+    """
+    form = await read_json(request, ChatForm)
+    if last_event_id:
+        person = person_named(request, form.user_id)
+        back = coming_back(last_event_id, "header.Last-Event-ID")
+        return await _resumed(request, agent_id, person, back)
     # Recorded before the stream begins: what can go wrong so far still has its own status.
     async with AsyncExitStack() as stack:
-        exchange = await _begin(request, agent_id, stack)
-        return _AnswerStream(exchange, stack.pop_all())
+        exchange = await _begin(request, agent_id, form, stack, grace_s=STREAM_GRACE_S)
+        return AnswerStream(exchange, stack.pop_all())
+
+
+@router.get(
+    "/agents/{agent_id}/stream-chat/{message_id}",
+    response_class=EventSourceResponse,
+    summary="Hear the answer to a message again, or go on hearing it",
+    responses=STREAMED,
+)
+async def resume_chat(
+    request: Request,
+    agent_id: str,
+    message_id: str,
+    person: AskedPerson,
+    last_event_id: LastEventId = "",
+) -> Response:
+    """Stream the answer to a message that was asked before: all of it, or behind `Last-Event-ID`.
+
+    An answer that is already there is told as one content and complete.
+    """
+    back = ComingBack(message_id, BEGINNING)
+    if last_event_id:
+        back = coming_back(last_event_id, "header.Last-Event-ID")
+        if back.message_id != message_id:
+            raise invalid("header.Last-Event-ID", "is of another message than the path names")
+    return await _resumed(request, agent_id, person, back)
+
+
+async def _resumed(request: Request, agent_id: str, person: Person, back: ComingBack) -> Response:
+    context = context_of(request)
+    message = await message_asked(context, person, back.message_id, agent_id)
+    if back.place is None:
+        return Response(status_code=204)
+    async with AsyncExitStack() as stack:
+        exchange = await go_on(
+            context, person, message, stack, after=back.place, grace_s=STREAM_GRACE_S
+        )
+        return AnswerStream(exchange, stack.pop_all(), back.place)
 
 
 @router.get(
@@ -139,70 +216,15 @@ async def list_messages(
     return answer
 
 
-async def _begin(request: Request, agent_id: str, stack: AsyncExitStack) -> Exchange:
+async def _begin(
+    request: Request, agent_id: str, form: ChatForm, stack: AsyncExitStack, *, grace_s: float = 0.0
+) -> Exchange:
     context, caller = context_of(request), caller_of(request)
-    form = await read_json(request, ChatForm)
     said(context, form.message, "body.message")
     check_storable(form.context, "body.context")
     if form.context and len(msgspec.json.encode(form.context)) > context.settings.message_chars_max:
         raise invalid("body.context", f"is over {context.settings.message_chars_max} characters")
     person = person_named(request, form.user_id)
     profile = await profile_of(request, agent_id, shard=person.shard)
-    return await begin(context, caller, person, profile.id, form, stack)
-
-
-def _whole(exchange: Exchange, part: AnswerPart) -> ChatAnswer:
-    return ChatAnswer(
-        response=part.text,
-        citations=tuple(map(CitationShown.of, part.citations)),
-        usage=UsageShown.of(part.usage),
-        model=part.model,
-        position=max(exchange.position, part.position),
-        message_id=part.message_id,
-        in_reply_to=exchange.message_id,
-    )
-
-
-class _AnswerStream(EventSourceResponse):
-    """Streams an answer, and stops listening to it whatever becomes of the client."""
-
-    def __init__(self, exchange: Exchange, listening: AsyncExitStack) -> None:
-        headers = {POSITION_HEADER: str(exchange.position)}
-        super().__init__(_told(exchange), headers=headers, sep="\n")
-        self._listening = listening
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        async with self._listening:
-            await super().__call__(scope, receive, send)
-
-
-async def _told(exchange: Exchange) -> AsyncIterator[dict[str, str]]:
-    yield _line("start", {"message_id": exchange.message_id, "position": exchange.position})
-    told = False
-    try:
-        async for part in exchange.parts():
-            match part.kind:
-                case "start":
-                    continue  # it has been told
-                case "complete":
-                    if not told:  # found in the log: nothing was heard of it before
-                        yield _line("content", {"text": part.text})
-                    yield _line("complete", _whole(exchange, part))
-                case "content":
-                    told = True
-                    yield _line("content", {"text": part.text})
-                case "thinking" | "error":
-                    yield _line(part.kind, {"text": part.text})
-    except MirixError as error:
-        # The status has been sent: the problem is told inside the stream.
-        yield _line("error", {"type": slug(type(error)), "text": error.message})
-    except Exception:
-        # The status has been sent here, too: the client hears that it failed, the log hears why.
-        log.exception("answer_stream_failed", message_id=exchange.message_id)
-        yield _line("error", {"type": "urn:mirix:problem:internal-error", "text": "Internal error"})
-    yield {"data": "[DONE]"}
-
-
-def _line(event: str, data: Any) -> dict[str, str]:
-    return {"data": msgspec.json.encode({"event": event, "data": data}).decode()}
+    received = messages_of(context, form, profile.id)
+    return await begin(context, caller, person, received, stack, grace_s=grace_s)

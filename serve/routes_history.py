@@ -28,7 +28,7 @@ router = protected_router("past")
 async def show_history(
     request: Request, tier: TierName, memory_id: str, person: AskedPerson
 ) -> Response:
-    """Show every event that made, changed, superseded, forgot or read a memory."""
+    """Show every event that made, changed, ended, restored or read a memory."""
     named = tier_named(tier)
     query = GetHistory(user=person.id, tier=named, memory_id=memory_id)
     entries: tuple[HistoryEntry, ...] = await ask_past(context_of(request), person.shard, query)

@@ -21,7 +21,13 @@ from actors.queries import (
     Page,
     RevealSecret,
 )
-from events.catalogue import MemoryChangeRequested, MemoryRevised, Payload, SecretRevealed
+from events.catalogue import (
+    MemoryChangeRequested,
+    MemoryRestored,
+    MemoryRevised,
+    Payload,
+    SecretRevealed,
+)
 from events.envelope import NewEvent
 from events.errors import CommandRejected, NotFound, VersionConflict
 from events.ids import random_id
@@ -237,6 +243,40 @@ async def forget_memory(
 
 
 @router.post(
+    "/memory/{tier}/{memory_id}/restore",
+    response_class=Json,
+    summary="Restore a memory",
+    responses={
+        200: gives_any(tuple(VIEWS.values()), "The memory, which holds again."),
+        409: problem("Somebody else changed it at this moment."),
+        **MISSING,
+    },
+)
+async def restore_memory(
+    request: Request, tier: TierName, memory_id: str, person: AskedPerson
+) -> Response:
+    """Ask the tier's owner to let a superseded, merged or faded memory hold again; wait for it.
+
+    What somebody asked to forget is not there any more: only the log has it.
+    """
+    named = tier_named(tier)
+    view = await _get(request, person, named, memory_id)
+    if view.status == "active":
+        raise invalid("path.memory_id", "this memory holds; there is nothing to restore")
+    wanted = MemoryChangeRequested(
+        tier=named, change="restore", memory_id=memory_id, expected_revision=view.revision
+    )
+    asked = await _ask_owner(request, person, wanted)
+    context = context_of(request)
+    now = await _find(context, person, named, memory_id, asked.reached)
+    if now is None or not await asked.brought_about(context, person, MemoryRestored):
+        raise VersionConflict(
+            f"memory {memory_id} was changed by somebody else at this moment; look at it again"
+        )
+    return written(shown(now), asked.position)
+
+
+@router.post(
     "/memory/knowledge_vault/{memory_id}/reveal",
     response_class=Json,
     summary="Read a secret of the vault",
@@ -292,20 +332,16 @@ async def _ask_owner(request: Request, person: Person, wanted: MemoryChangeReque
 async def _read(
     context: GatewayContext, person: Person, tier: Tier, memory_id: str, when: When
 ) -> Reading:
-    """Return a memory's view; one that is forgotten is not there.
+    """Return a memory's view; one that is forgotten for good is not there.
 
     Raises:
         NotFound: it is not there.
     """
-    missing = NotFound(f"there is no {tier} memory {memory_id[:100]!r} of this user")
     query = GetMemory(user=person.id, memory_id=memory_id)
     try:
-        found = await read(context, person.shard, OWNER_OF[tier], query, when)
+        return await read(context, person.shard, OWNER_OF[tier], query, when)
     except NotFound as error:
-        raise missing from error
-    if found.answer.status == "forgotten":
-        raise missing
-    return found
+        raise NotFound(f"there is no {tier} memory {memory_id[:100]!r} of this user") from error
 
 
 async def _get(request: Request, person: Person, tier: Tier, memory_id: str) -> MemoryView:

@@ -88,9 +88,10 @@ async def add_messages(request: Request, wait: Wait = False) -> Response:
     # Those that came moments ago the log recognises by itself, and answers where they are.
     end = await context.backend.last_position(person.shard) if has_own_ids else 0
     positions = await context.record_each(caller, person, events) if events else ()
-    position = max((*positions, *known.values()))
+    places = (*positions, *known.values())
+    position = max(places)
     if wait:
-        await context.handled(person, position)
+        await context.handled(person, position, first=min(places))
     new = sum(at > end for at in positions)
     accepted = MessagesAccepted(position=position, message_ids=ids, new=new)
     return written(accepted, position, 200 if wait else 202)

@@ -112,6 +112,7 @@ async def status(request: Request, hashes: bool = False) -> Response:
             alive=agent.alive,
             through=agent.through,
             lag=max(0, ends[agent.shard] - agent.through),
+            open=agent.open,
             parked=agent.parked,
             pid=agent.pid,
             state=states.get((agent.shard, agent.agent)),

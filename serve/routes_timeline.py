@@ -52,7 +52,7 @@ async def show_difference(
         Query(max_length=len(TIERS), description="Only these tiers; repeat it for several."),
     ] = (),
 ) -> Response:
-    """Show which memories of a user were added, changed, superseded or forgotten."""
+    """Show which memories of a user were added, changed, ended or restored."""
     start = as_of_named(from_, "query.from")
     end = None if to is None else as_of_named(to, "query.to")
     _check_order(start, end)

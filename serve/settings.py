@@ -24,7 +24,12 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     `body_timeout_s` is the time that a whole body may take to arrive, of a caller that is known.
     `event_streams_max` is how many streams of events a replica keeps open at a time; each takes one
     of its `ongoing_requests_max`. A stream ends after `event_stream_s_max`: its client comes back
-    with the place that it got to, and shows its key again.
+    with the place that it got to, and shows its key again. `models` are the names under which
+    language models can be asked for, the default first, `model_kinds` what each of them is.
+
+    `ws_connections_max` is how many WebSockets a replica keeps open at a time; they, too, take a
+    request's place. One of them may be in `ws_rooms_max` rooms and wait for `ws_answers_max`
+    answers.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +52,11 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     ready_lag_events_max: int = 10_000
     status_age_s_max: float = 0.5
     keys_age_s_max: float = 5.0
+    models: tuple[str, ...] = ()
+    model_kinds: tuple[str, ...] = ()
+    ws_connections_max: int = 64
+    ws_rooms_max: int = 16
+    ws_answers_max: int = 4
 
     def __post_init__(self) -> None:
         """Refuse values that no gateway can work with.
@@ -73,6 +83,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
             "past_timeout_s",
             "event_streams_max",
             "event_stream_s_max",
+            "ws_connections_max",
+            "ws_rooms_max",
+            "ws_answers_max",
         ):
             if getattr(self, name) <= 0:
                 raise Misconfigured(f"{name} must be greater than 0, not {getattr(self, name)}")

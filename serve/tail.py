@@ -32,8 +32,9 @@ _Told: TypeAlias = tuple[int, Batch | Exception | None]
 class Places:
     """How many streams may be open at a time; they last, and each takes a request's place."""
 
-    def __init__(self, free: int) -> None:
+    def __init__(self, free: int, what: str = "streams of events") -> None:
         self._free = free
+        self._what = what
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -43,7 +44,7 @@ class Places:
             Unavailable: there is none.
         """
         if self._free == 0:
-            raise Unavailable("too many streams of events are open here; try again later")
+            raise Unavailable(f"too many {self._what} are open here; try again later")
         self._free -= 1
         try:
             yield

@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
+from fastapi import FastAPI
 
 from actors.backend import AgentsBackend
 from actors.embedding import HashEmbedder
 from actors.local import local_backend
+from actors.models.settings import ModelSettings
 from events.codec import Codec
 from events.journal import Journal
 from events.memory_keystore import MemoryKeyStore
@@ -42,7 +44,10 @@ async def _nobody(*_: object) -> None:
 class Life:
     """A gateway's client, and the journal behind it."""
 
-    def __init__(self, http: httpx2.AsyncClient, journal: Journal, backend: AgentsBackend) -> None:
+    def __init__(
+        self, app: FastAPI, http: httpx2.AsyncClient, journal: Journal, backend: AgentsBackend
+    ) -> None:
+        self.app = app
         self.http = http
         self.journal = journal
         self.backend = backend
@@ -68,7 +73,7 @@ class Life:
 
 
 @asynccontextmanager
-async def system_in_one_process() -> AsyncIterator[Life]:
+async def system_in_one_process(models: ModelSettings | None = None) -> AsyncIterator[Life]:
     """Run gateway and agents over a log in memory while the context lasts."""
     keystore = MemoryKeyStore(b"m" * 32)
     journal = Journal(MemoryLog(0), Codec(KeyRing(keystore)))
@@ -76,7 +81,7 @@ async def system_in_one_process() -> AsyncIterator[Life]:
     # Before the backend starts: it knows from its first moment what is in the log by then.
     alone = AgentsBackend([journal], signals, _nobody, _nobody)
     await bootstrap(alone, pepper_of(keystore), KEY)
-    async with local_backend([journal], signals, HashEmbedder()) as backend:
+    async with local_backend([journal], signals, HashEmbedder(), models) as backend:
         app = build_app(ServeSettings(), backend, keystore)
         async with httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app),
@@ -84,7 +89,7 @@ async def system_in_one_process() -> AsyncIterator[Life]:
             headers={"X-API-Key": KEY},
             timeout=60,
         ) as http:
-            yield Life(http, journal, backend)
+            yield Life(app, http, journal, backend)
 
 
 async def live(life: Life, length: int = 36) -> None:

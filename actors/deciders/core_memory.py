@@ -12,9 +12,17 @@ from typing import TypeAlias
 
 from actors.deciders.memory import MemoryDecider, UserFingerprint
 from actors.deciders.settings import DeciderSettings
-from actors.effects import Append, Effect, Keep, Revise
+from actors.effects import Append, Effect, Generate, Keep, Revise
+from actors.extraction.asking import ModelExtractor
 from actors.extraction.extractor import Extractor
-from events.catalogue import CoreBlockRewritten, MemoryChangeRejected, MemoryChangeRequested
+from events.catalogue import (
+    CoreBlockRewritten,
+    GenerationCompleted,
+    GenerationFailed,
+    MemoryChangeRejected,
+    MemoryChangeRequested,
+    MemoryRestored,
+)
 from events.envelope import Event
 from events.memory import CoreContent, MemoryDraft
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, Shelf
@@ -37,7 +45,7 @@ class CoreMemoryDecider(MemoryDecider):
     def __init__(
         self,
         fingerprint: UserFingerprint,
-        extractor: Extractor | None = None,
+        extractor: Extractor | ModelExtractor | None = None,
         settings: DeciderSettings | None = None,
     ) -> None:
         super().__init__("core", fingerprint, extractor, settings)
@@ -49,11 +57,20 @@ class CoreMemoryDecider(MemoryDecider):
                 len(text) > CORE_LINE_CHARS_MAX
             ):
                 return [Append(payload=_too_long(request, event))]
-        effects = super().decide(event)
-        lines = [line for effect in effects if (line := _new_line(effect)) is not None]
+        return self._within_limits(event, super().decide(event))
+
+    def resume(
+        self, event: Event, asked: Generate, told: GenerationCompleted | GenerationFailed
+    ) -> list[Effect]:
+        """Return what a model's words come to, and the rewriting of blocks they would overfill."""
+        return self._within_limits(event, super().resume(event, asked, told))
+
+    def _within_limits(self, event: Event, effects: list[Effect]) -> list[Effect]:
+        shelf = self.shelf(event.user)
+        lines = [line for effect in effects if (line := _new_line(effect, shelf)) is not None]
         for block in dict.fromkeys(block for block, _ in lines):
             new = [line for of, line in lines if of == block]
-            kept = fitting(self.shelf(event.user), block, new, self.settings.core_block_chars)
+            kept = fitting(shelf, block, new, self.settings.core_block_chars)
             if kept is not None:
                 effects.append(Append(payload=CoreBlockRewritten(block=block, memory_ids=kept)))
         return effects
@@ -69,13 +86,17 @@ def _too_long(request: MemoryChangeRequested, event: Event) -> MemoryChangeRejec
     )
 
 
-def _new_line(effect: Effect) -> tuple[str, Line] | None:
-    """Return the block and the line that an effect adds or changes."""
+def _new_line(effect: Effect, shelf: Shelf) -> tuple[str, Line] | None:
+    """Return the block and the line that an effect adds, changes or brings back."""
     match effect:
         case Keep(draft=MemoryDraft(content=CoreContent() as content) as draft):
             return content.block, (draft.id, content.text, draft.importance)
         case Revise(content=CoreContent() as content, memory_id=memory_id):
             return content.block, (memory_id, content.text, CLIENT_IMPORTANCE)
+        case Append(payload=MemoryRestored(memory_id=memory_id)):
+            memory = shelf.memories[memory_id]
+            assert isinstance(memory.content, CoreContent)  # there is nothing else in this tier
+            return (memory.content.block, _line(memory)) if memory.in_block else None
         case _:
             return None
 

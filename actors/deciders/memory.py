@@ -2,35 +2,35 @@
 
 The owner is the only writer of its tier. A client's edit is a request in the log, and the owner
 answers it in its turn: so edits and conclusions have one order, and neither overwrites the other.
+What extracts are the rules, at once, or a language model: then a cause is answered with a
+`Generate` first, and what follows from it is decided in `resume`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from actors.consolidation import answering as consolidation
 from actors.deciders.base import Holder
+from actors.deciders.changes import change
 from actors.deciders.settings import DeciderSettings
-from actors.effects import Append, Effect, Keep, Revise
+from actors.effects import Effect, Generate
+from actors.extraction.asking import ModelExtractor
 from actors.extraction.extractor import Extractor, RuleExtractor
-from actors.extraction.finding import Finding, Utterance
-from actors.extraction.language import language_of
+from actors.extraction.finding import Proposal
+from actors.extraction.material import Material, material_of
 from actors.names import OWNER_OF, Agent
 from actors.reconcile import Source, reconcile
 from events.catalogue import (
+    ConsolidationRequested,
     DocumentReceived,
-    MemoryChangeRejected,
+    GenerationCompleted,
+    GenerationFailed,
     MemoryChangeRequested,
-    MemoryForgotten,
     MessageReceived,
 )
 from events.envelope import Event
-from events.memory import (
-    Content,
-    MemoryDraft,
-    Provenance,
-    Tier,
-    VaultContent,
-)
+from events.memory import Tier
 from projections.tiers import Shelf, TierProjection, evolve
 
 #: Keyed hash of a user's secret: (user, secret) -> hex.
@@ -41,14 +41,20 @@ class MemoryDecider(Holder[TierProjection]):
     """Decides for one tier."""
 
     causes = frozenset(
-        kind.__name__ for kind in (MessageReceived, DocumentReceived, MemoryChangeRequested)
+        kind.__name__
+        for kind in (
+            MessageReceived,
+            DocumentReceived,
+            MemoryChangeRequested,
+            ConsolidationRequested,
+        )
     )
 
     def __init__(
         self,
         tier: Tier,
         fingerprint: UserFingerprint,
-        extractor: Extractor | None = None,
+        extractor: Extractor | ModelExtractor | None = None,
         settings: DeciderSettings | None = None,
     ) -> None:
         self.tier: Tier = tier
@@ -62,14 +68,28 @@ class MemoryDecider(Holder[TierProjection]):
     def decide(self, event: Event) -> list[Effect]:
         """Return what to keep, revise, supersede, forget or reject because of `event`."""
         match event.payload:
-            case MessageReceived(role="user") as said:
-                return self._from_message(event, said)
-            case DocumentReceived() as document:
-                return self._from_document(event, document)
             case MemoryChangeRequested() as request if request.tier == self.tier:
                 return change(self.shelf(event.user), event, request)
+            case ConsolidationRequested() as request if self.tier in request.tiers:
+                asks = isinstance(self._extractor, ModelExtractor)
+                return consolidation.begin(self.tier, self.shelf(event.user), request, asks=asks)
             case _:
-                return []
+                material = material_of(event)
+                return [] if material is None else self._read(event, material)
+
+    def resume(
+        self, event: Event, asked: Generate, told: GenerationCompleted | GenerationFailed
+    ) -> list[Effect]:
+        """Return what a model's words come to, or what to ask it next."""
+        if isinstance(event.payload, ConsolidationRequested):
+            shelf = self.shelf(event.user)
+            return consolidation.go_on(self.tier, shelf, event.payload, asked, told)
+        material = material_of(event)
+        if material is None or not isinstance(self._extractor, ModelExtractor):
+            return super().resume(event, asked, told)
+        shelf = self.shelf(event.user)
+        following = self._extractor.following(self.tier, material, shelf, asked, told)
+        return self._following(event, material, following)
 
     def conclude(self, event: Event) -> None:
         """Fold an own conclusion into a layer over the user's shelf."""
@@ -77,125 +97,47 @@ class MemoryDecider(Holder[TierProjection]):
             self._ahead[event.user] = self.projection.shelf(event.user).layered()
         evolve(self._ahead[event.user], event)
 
-    def settle(self) -> None:
-        """Drop the layers."""
-        self._ahead = {}
+    def settle(self, user: str) -> None:
+        """Drop the layer over a user's shelf."""
+        self._ahead.pop(user, None)
 
     def shelf(self, user: str) -> Shelf:
         """Return the user's memories, own conclusions included."""
         return self._ahead.get(user) or self.projection.shelf(user)
 
-    def _from_message(self, event: Event, said: MessageReceived) -> list[Effect]:
-        utterance = Utterance(
-            text=said.content, said_at=said.said_at, speaker=said.name or "user", role=said.role
+    def _read(self, event: Event, material: Material) -> list[Effect]:
+        extractor = self._extractor
+        if isinstance(extractor, ModelExtractor):
+            following = extractor.first(self.tier, material, self.shelf(event.user))
+            return self._following(event, material, following)
+        findings = (
+            extractor.from_document(
+                self.tier, material.title, material.text, material.said_at, material.uri
+            )
+            if material.document
+            else extractor.from_message(self.tier, material.utterance)
         )
-        provenance = Provenance(
-            message_ids=(said.message_id,),
-            external_ids=(said.external_id,) if said.external_id else (),
-            extractor=self._extractor.name,
-        )
-        findings = self._extractor.from_message(self.tier, utterance)
-        return self._reconciled(event, said.content, provenance, said.tags, findings)
+        found = (Proposal(finding=finding, extractor=extractor.name) for finding in findings)
+        return self._reconciled(event, material, found)
 
-    def _from_document(self, event: Event, document: DocumentReceived) -> list[Effect]:
-        findings = self._extractor.from_document(
-            self.tier, document.title, document.text, document.said_at, document.uri
-        )
-        provenance = Provenance(document_id=document.document_id, extractor=self._extractor.name)
-        return self._reconciled(event, document.text, provenance, document.tags, findings)
+    def _following(
+        self, event: Event, material: Material, following: Generate | Iterable[Proposal]
+    ) -> list[Effect]:
+        if isinstance(following, Generate):
+            return [following]
+        return self._reconciled(event, material, following)
 
     def _reconciled(
-        self,
-        event: Event,
-        text: str,
-        provenance: Provenance,
-        tags: tuple[str, ...],
-        findings: tuple[Finding, ...],
+        self, event: Event, material: Material, found: Iterable[Proposal]
     ) -> list[Effect]:
-        wanted = tuple(
-            finding for finding in findings if finding.importance >= self.settings.importance_min
-        )[: self.settings.findings_max]
+        wanted = [one for one in found if one.finding.importance >= self.settings.importance_min]
         if not wanted:
             return []
-        source = Source(provenance=provenance, language=language_of(text), tags=tags)
         return reconcile(
             self.agent,
             event,
-            source,
-            wanted,
+            Source(provenance=material.provenance, language=material.language, tags=material.tags),
+            wanted[: self.settings.findings_max],
             self.shelf(event.user),
             fingerprint=lambda secret: self._fingerprint(event.user, secret),
         )
-
-
-def change(shelf: Shelf, event: Event, request: MemoryChangeRequested) -> list[Effect]:
-    """Return the effects of a client's request on a user's shelf."""
-    held = shelf.memories.get(request.memory_id)
-    content = request.content
-    match request.change:
-        case "record" if held is None and content is not None:
-            content, secret = _without_secret(content)
-            draft = MemoryDraft(
-                id=request.memory_id,
-                content=content,
-                tags=request.tags or (),
-                provenance=Provenance(extractor="client"),
-            )
-            return [Keep(draft=draft, secret=secret)]
-        case "revise" if held is not None and request.expected_revision not in (0, held.revision):
-            return [_rejection(event, request, f"the memory is at revision {held.revision}")]
-        case "revise" if held is not None and content is not None:
-            content, secret = _without_secret(content)
-            return [
-                Revise(
-                    tier=request.tier,
-                    memory_id=held.id,
-                    content=_with_old_secret(content, held.content),
-                    tags=request.tags,
-                    secret=secret,
-                    reason=request.reason,
-                )
-            ]
-        case "forget" if held is not None:
-            forgotten = MemoryForgotten(tier=request.tier, memory_id=held.id, reason=request.reason)
-            return [Append(payload=forgotten)]
-        case _:
-            state = "there already" if held else "not there"
-            return [_rejection(event, request, f"the memory is {state}")]
-
-
-def _rejection(event: Event, request: MemoryChangeRequested, why: str) -> Append:
-    return Append(
-        payload=MemoryChangeRejected(
-            tier=request.tier,
-            memory_id=request.memory_id,
-            request_id=event.id,
-            reason=f"cannot {request.change}: {why}",
-        )
-    )
-
-
-def _without_secret(content: Content) -> tuple[Content, str]:
-    """Part a vault entry as a client wrote it (inside a sealed payload) from its secret."""
-    if not isinstance(content, VaultContent):
-        return content, ""
-    bare = VaultContent(
-        entry_type=content.entry_type,
-        source=content.source,
-        sensitivity=content.sensitivity,
-        caption=content.caption,
-    )
-    return bare, content.secret.decode()
-
-
-def _with_old_secret(content: Content, old: Content) -> Content:
-    if not (isinstance(content, VaultContent) and isinstance(old, VaultContent)):
-        return content
-    return VaultContent(
-        entry_type=content.entry_type,
-        source=content.source,
-        sensitivity=content.sensitivity,
-        caption=content.caption,
-        secret=old.secret,
-        secret_fingerprint=old.secret_fingerprint,
-    )

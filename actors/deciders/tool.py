@@ -19,10 +19,14 @@ class ToolDecider(Stateless[ToolCallsProjection]):
     def __init__(self) -> None:
         self.projection = ToolCallsProjection()
 
+    def lane(self, event: Event) -> str:
+        """Return a lane for each call: they do not wait for each other."""
+        return event.id
+
     def decide(self, event: Event) -> list[Effect]:
-        """Return the call."""
+        """Return the call; one that was asked for before under the same id is not made again."""
         match event.payload:
-            case ToolRequested() as request:
+            case ToolRequested() as request if self._is_first(event, request.call_id):
                 return [
                     CallTool(
                         call_id=request.call_id, tool=request.tool, arguments=request.arguments
@@ -30,3 +34,7 @@ class ToolDecider(Stateless[ToolCallsProjection]):
                 ]
             case _:
                 return []
+
+    def _is_first(self, event: Event, call_id: str) -> bool:
+        held = self.projection.calls.get(event.user, {}).get(call_id)
+        return held is None or held.position == event.position

@@ -89,21 +89,7 @@ def extract_document(
         said_at: when it was handed over; relative dates count from there.
         uri: where it came from, when it has an address.
     """
-    spans = [(s.start, s.end) for s in scan_secrets(text)]
-    shown = mask(text, spans)
-    title = mask(title, [(s.start, s.end) for s in scan_secrets(title)])
-    resource = Finding(
-        content=ResourceContent(
-            title=title,
-            summary=_summary(shown),
-            resource_type="document",
-            uri=uri,
-            chunks=chunk(shown),
-        ),
-        key=f"resource:{(uri or slug(title, 8)).lower()}",
-        importance=0.6,
-    )
-    found: list[Finding] = [resource]
+    found: list[Finding] = [document_finding(title, text, uri)]
     for heading, body in _sections(text)[:SECTIONS_MAX]:
         reading = Reading(
             Utterance(
@@ -115,6 +101,23 @@ def extract_document(
         reading.__dict__["items"] = ()
         found += find_facts(reading)
     return tuple({(f.key, f.secret): f for f in found}.values())
+
+
+def document_finding(title: str, text: str, uri: str = "") -> Finding:
+    """Return the resource that a document is: its title, what it begins with, and all its text."""
+    shown = mask(text, [(s.start, s.end) for s in scan_secrets(text)])
+    title = mask(title, [(s.start, s.end) for s in scan_secrets(title)])
+    return Finding(
+        content=ResourceContent(
+            title=title,
+            summary=_summary(shown),
+            resource_type="document",
+            uri=uri,
+            chunks=chunk(shown),
+        ),
+        key=f"resource:{(uri or slug(title, 8)).lower()}",
+        importance=0.6,
+    )
 
 
 def _titled(finding: Finding, heading: str) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from events.memory import Content, Value
 
@@ -37,3 +38,18 @@ class Finding(Value, frozen=True, kw_only=True):
     replaces: tuple[str, ...] = ()
     secret: str = ""
     secret_span: tuple[int, int] = (0, 0)
+
+
+class Proposal(Value, frozen=True, kw_only=True):
+    """What to do with a finding beside the memories that are there, as a model saw them.
+
+    `about` are their ids. `since` is when the finding began to hold, if the text says so. Whoever
+    found it, if not the one behind the others, is named by `extractor`.
+    """
+
+    finding: Finding
+    action: Literal["add", "revise", "supersede", "merge"] = "add"
+    about: tuple[str, ...] = ()
+    since: datetime | None = None
+    reason: str = ""
+    extractor: str = ""

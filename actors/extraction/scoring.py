@@ -62,9 +62,10 @@ class LanguageReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The scores of each language of the cases."""
+    """The scores of each language of the cases, and how many memories each extractor made."""
 
     languages: dict[str, LanguageReport]
+    extractors: dict[str, int] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, ratios rounded to four places."""

@@ -31,7 +31,7 @@ def difference(
     *,
     ignored: frozenset[str] = frozenset(),
 ) -> Difference:
-    """Return what was added, changed, superseded and forgotten from one state to another.
+    """Return what was added, changed, ended and restored from one state to another.
 
     Changes come in order of tier, then of the memory's position, then of its id.
 
@@ -109,8 +109,9 @@ def _kind(old: Memory | None, new: Memory | None) -> ChangeKind:
         return "added"
     if new is None:
         return "forgotten"
-    ended = new.status == "superseded" and old.status != "superseded"
-    return "superseded" if ended else "changed"
+    if new.status == old.status:
+        return "changed"
+    return "restored" if new.status == "active" else new.status
 
 
 def _differing(

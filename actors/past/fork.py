@@ -1,8 +1,9 @@
 """What if: decide the past again from some position, otherwise, and compare the two memories.
 
 The chosen memory agents meet the same inputs in the same order as they did; what they concluded
-then is left out, what they conclude now goes into a history of its own. Nothing is appended, nobody
-is asked: deciders are pure, and effects that reach out (vectors, tools, answers) are not run.
+then is left out, what they conclude now goes into a history of its own. Nothing is appended:
+deciders are pure, and effects that reach out (vectors, tools, answers) are not run. What a model is
+asked is answered from the log, and by a model only where one was given (`actors/past/told.py`).
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from contextlib import aclosing
 import msgspec
 import structlog
 
+from actors.asking import last_told
 from actors.deciders.base import Decider
 from actors.deciders.memory import MemoryDecider
 from actors.deciders.settings import DeciderSettings
 from actors.deciders.table import decider_of
+from actors.effects import Effect, Generate
 from actors.execution import conclusions
+from actors.extraction.asking import ModelExtractor
 from actors.extraction.extractor import Extractor
 from actors.names import AGENTS, OWNER_OF, Agent, Owner
 from actors.past.alignment import aligned
 from actors.past.difference import difference
 from actors.past.queries import ForkReport
+from actors.past.told import GENERATIONS, Live, Told
 from events.catalogue import MemoryChangeRejected, Payload
 from events.envelope import Envelope, Event
 from events.errors import CommandRejected, KeyDestroyed
@@ -44,7 +49,9 @@ _LOOK_BACK = 1000
 #: Events that are read, or met, at one go.
 _CHUNK_EVENTS = 64
 #: What is met, and what says that it was.
-_TELLING = MemoryDecider.causes | TierProjection.kinds | {MemoryChangeRejected.__name__}
+_TELLING = (
+    MemoryDecider.causes | TierProjection.kinds | {MemoryChangeRejected.__name__} | GENERATIONS
+)
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +63,8 @@ class ForkRequest(Value, frozen=True, kw_only=True):
     """From where, for whom and by whom to decide again.
 
     Inputs after `at` up to `until` are met again; `user` empty means everybody of the shard.
+    `reuse` takes what a model said then where the same prompt is asked again, of any model or of
+    the provider or model `prefer` alone.
     """
 
     at: int
@@ -63,6 +72,8 @@ class ForkRequest(Value, frozen=True, kw_only=True):
     user: str = ""
     agents: tuple[Owner, ...] = FORKABLE
     settings: DeciderSettings = DeciderSettings()
+    reuse: bool = True
+    prefer: str = ""
 
 
 class _Branch:
@@ -81,8 +92,9 @@ async def fork(
     state_at: StateAt,
     request: ForkRequest,
     *,
-    extractor: Extractor,
+    extractor: Extractor | ModelExtractor,
     keys: KeyRing,
+    live: Live | None = None,
     keep: Callable[[Event], None] = lambda event: None,
     progress: Callable[[int], None] = lambda position: None,
 ) -> ForkReport:
@@ -94,6 +106,7 @@ async def fork(
         request: from where, for whom, by whom.
         extractor: what the agents draw findings with.
         keys: seal the secrets that the vault finds; nothing else is done with them.
+        live: asks a model for what the log does not answer; None: nobody is asked.
         keep: told each event of the new history behind `at`, in order, numbered from there on.
         progress: told the position reached, now and then.
 
@@ -101,11 +114,12 @@ async def fork(
         CommandRejected: a position is not in the log, or an agent cannot be forked.
     """
     await _check(reader, request)
-    begun = await _begun(reader, request)
+    told = Told(reader, live, reuse=request.reuse, prefer=request.prefer)
+    begun = await _begun(reader, request, told)
     branches = [
         await _branch(state_at, request, agent, begun, extractor, keys) for agent in request.agents
     ]
-    scratch = _Scratch(request.at, keep)
+    scratch = _Scratch(request.at, keep, told)
     async with aclosing(_history(reader, request, branches, begun)) as chunks:
         async for chunk in chunks:
             # On another thread: deciding takes its time, and others are answered meanwhile.
@@ -139,6 +153,9 @@ def _report(
         parked=scratch.parked,
         failure=scratch.failure,
         conclusions=scratch.conclusions,
+        reused=scratch.told.reused,
+        asked=scratch.told.asked,
+        unasked=scratch.told.unasked,
         memories=sum(
             len(shelf.memories) for one in after.values() for shelf in one.shelves.values()
         ),
@@ -162,7 +179,7 @@ async def _branch(
     request: ForkRequest,
     agent: Agent,
     begun: _Begun,
-    extractor: Extractor,
+    extractor: Extractor | ModelExtractor,
     keys: KeyRing,
 ) -> _Branch:
     base = begun.bases.get(agent, request.at)
@@ -193,13 +210,17 @@ class _Begun:
         return {cause for cause, agents in self.open.items() if agent in agents}
 
 
-async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
-    """Look at what followed behind `at`, then back for what it followed from."""
+async def _begun(reader: EventReader, request: ForkRequest, told: Told) -> _Begun:
+    """Look at what followed behind `at`, then back for what it followed from.
+
+    `told` notes where the generations are on the way.
+    """
     begun = _Begun()
     seen = set[str]()
     async with aclosing(_telling(reader, request.user, request.at)) as envelopes:
-        async for _, envelope in envelopes:
+        async for position, envelope in envelopes:
             seen.add(envelope.event_id)
+            told.note(position, envelope)
             if envelope.causation_id not in seen:
                 for owner in request.agents:
                     if owner == envelope.producer:
@@ -213,6 +234,7 @@ async def _begun(reader: EventReader, request: ForkRequest) -> _Begun:
                     begun.positions[envelope.event_id] = position
                 for agent in begun.open.get(envelope.causation_id, ()):
                     if agent == envelope.producer:
+                        told.note(position, envelope)
                         begun.bases[agent] = min(position - 1, begun.bases.get(agent, position))
         span, until = 4 * span, after
     return begun
@@ -294,11 +316,7 @@ def _meet(
 def _decide(branch: _Branch, cause: Event, scratch: _Scratch, keys: KeyRing) -> None:
     scratch.causes += 1
     try:
-        payloads = [
-            payload
-            for effect in branch.decider.decide(cause)
-            for payload in conclusions(effect, cause.user, keys)
-        ]
+        payloads = _concluded(branch, cause, branch.decider.decide(cause), scratch.told, keys)
     except KeyDestroyed:
         return  # erased since: nothing follows any more
     # Whatever an extractor fails with, an agent would park the cause and go on.
@@ -314,12 +332,27 @@ def _decide(branch: _Branch, cause: Event, scratch: _Scratch, keys: KeyRing) -> 
         apply_or_skip(branch.decider.projection, event)
 
 
+def _concluded(
+    branch: _Branch, cause: Event, effects: Sequence[Effect], told: Told, keys: KeyRing
+) -> list[Payload]:
+    """Return what effects give; a generation's decider goes on with what was told, then or now."""
+    payloads: list[Payload] = []
+    while effects and isinstance(asked := effects[0], Generate):
+        said = told.wait_for(branch.agent, cause, asked)
+        payloads += said
+        effects = branch.decider.resume(cause, asked, last_told(said))
+    return payloads + [
+        payload for effect in effects for payload in conclusions(effect, cause.user, keys)
+    ]
+
+
 class _Scratch:
     """The new history behind the position of the fork: inputs, and what is concluded from them."""
 
-    def __init__(self, at: int, keep: Callable[[Event], None]) -> None:
+    def __init__(self, at: int, keep: Callable[[Event], None], told: Told) -> None:
         self._end = at
         self._keep = keep
+        self.told = told
         self.causes = self.parked = self.conclusions = 0
         self.failure = ""
 

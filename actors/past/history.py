@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from contextlib import aclosing
-from typing import Literal
 
 import msgspec
 
@@ -36,7 +35,9 @@ from events.catalogue import (
     MemoryChangeRequested,
     MemoryEmbedded,
     MemoryForgotten,
+    MemoryMerged,
     MemoryRecorded,
+    MemoryRestored,
     MemoryRevised,
     MemorySuperseded,
     MessageEmbedded,
@@ -48,8 +49,8 @@ from events.catalogue import (
 from events.envelope import Event
 from events.errors import CommandRejected, NotFound
 from events.journal import EventReader
-from events.memory import Tier
-from projections.tiers import Memory, Shelf, concerned_tier, evolve
+from events.memory import Provenance, Tier
+from projections.tiers import Memory, Shelf, Status, concerned_tier, evolve, united
 
 #: Changes (and requests for them) of one memory, and the latest readings of it, that are told.
 CHANGES_MAX = 10_000
@@ -68,7 +69,9 @@ _LIFE = frozenset(
         MemoryRecorded,
         MemoryRevised,
         MemorySuperseded,
+        MemoryMerged,
         MemoryForgotten,
+        MemoryRestored,
         CoreBlockRewritten,
         SearchPerformed,
         AnswerGiven,
@@ -79,7 +82,9 @@ _CHANGES: dict[type, HistoryKind] = {
     MemoryRecorded: "recorded",
     MemoryRevised: "revised",
     MemorySuperseded: "superseded",
+    MemoryMerged: "merged",
     MemoryForgotten: "forgotten",
+    MemoryRestored: "restored",
     CoreBlockRewritten: "left_block",
 }
 
@@ -151,9 +156,11 @@ class Life:
         #: What made it what it is: its own changes, and those by which it took others' places.
         self.changes: list[Event] = []
         self.superseded: list[str] = []
+        #: Sources of what was merged into it, by id.
+        self._absorbed: dict[str, Provenance] = {}
 
     @property
-    def status(self) -> Literal["active", "superseded", "forgotten"]:
+    def status(self) -> Status:
         """How it stands now."""
         held = self._shelf.memories.get(self._id)
         return "forgotten" if held is None else held.status
@@ -181,6 +188,14 @@ class Life:
                 self._tell("rejected", event)
             case MemorySuperseded(tier=self._tier, superseded_by=self._id, memory_id=other):
                 self.superseded.append(other)
+                self.changes.append(event)
+            case MemoryMerged(tier=self._tier, into=self._id, memory_id=other) as merged:
+                self._absorbed[other] = merged.provenance
+                self.superseded.append(other)
+                self.changes.append(event)
+            case MemoryRestored(tier=self._tier, memory_id=other) if other in self.superseded:
+                self._absorbed.pop(other, None)
+                self.superseded.remove(other)
                 self.changes.append(event)
             case SearchPerformed(hits=found) if self._is_among(found):
                 self._readings.append(("found", event))
@@ -212,7 +227,11 @@ class Life:
         self.told.append(HistoryEntry(kind=kind, event=view_of(event), memory=view))
 
     def _view(self, memory: Memory) -> MemoryView:
-        return msgspec.structs.replace(memory_view(memory), status=self.status)
+        return msgspec.structs.replace(
+            memory_view(memory, self._shelf),
+            status=self.status,
+            provenance=united(memory.provenance, *self._absorbed.values()),
+        )
 
     def _is_meant(self, change: MemoryChangeRequested | MemoryChangeRejected) -> bool:
         return change.tier == self._tier and change.memory_id == self._id

@@ -21,6 +21,7 @@ from actors.past.queries import (
     AsOf,
     Difference,
     ForkReport,
+    GetConsolidation,
     GetCorrelation,
     GetDiff,
     GetEvent,
@@ -157,6 +158,10 @@ class Past:
                 from actors.past.events import get_correlation
 
                 return await get_correlation(self._reader, await self._moments.index(), query)
+            case GetConsolidation():
+                from actors.past.consolidations import consolidation
+
+                return await consolidation(self._reader, query)
             case _:
                 assert_never(query)
 

@@ -12,7 +12,9 @@ from typing import Any, Literal, TypeAlias
 from actors.deciders.settings import DeciderSettings, ExtractorName
 from actors.names import Agent, Owner
 from actors.queries import MemoryView, Query
-from events.memory import Tier, Value
+from events.catalogue import MemoryConsolidated
+from events.memory import Content, Tier, Value
+from projections.tiers import Status
 
 AsOf: TypeAlias = int | datetime
 
@@ -70,7 +72,9 @@ HistoryKind = Literal[
     "recorded",
     "revised",
     "superseded",
+    "merged",
     "forgotten",
+    "restored",
     "left_block",
     "found",
     "cited",
@@ -87,7 +91,7 @@ class HistoryEntry(Value, frozen=True, kw_only=True):
 
 
 class GetHistory(Value, frozen=True, kw_only=True):
-    """Every event that made, changed, superseded, forgot or read a memory.
+    """Every event that made, changed, ended, restored or read a memory.
 
     Answers `tuple[HistoryEntry, ...]` in log order, or raises `NotFound`.
     """
@@ -117,7 +121,7 @@ class Explanation(Value, frozen=True, kw_only=True):
     """
 
     memory: MemoryView
-    status: Literal["active", "superseded", "forgotten"]
+    status: Status
     producer: str
     extractor: str
     generation: EventView | None = None
@@ -127,7 +131,7 @@ class Explanation(Value, frozen=True, kw_only=True):
     read_by: tuple[HistoryEntry, ...] = ()
 
 
-ChangeKind = Literal["added", "changed", "superseded", "forgotten"]
+ChangeKind = Literal["added", "changed", "superseded", "merged", "forgotten", "restored"]
 
 
 class Change(Value, frozen=True, kw_only=True):
@@ -188,7 +192,8 @@ class ForkReport(Value, frozen=True, kw_only=True):
     `parked` decisions failed, the first of them with `failure`: as in a system, nothing follows
     from them. `memories` counts what the fork remembers. In `difference`, `before` is what the log
     made of it and `after` what the fork did; its `start` is where the fork began. Memories that
-    differ in id alone count as the same.
+    differ in id alone count as the same. What a model was asked was answered from the log `reused`
+    times, by a model `asked` times, and `unasked` times by nobody.
     """
 
     shard: int
@@ -200,6 +205,9 @@ class ForkReport(Value, frozen=True, kw_only=True):
     conclusions: int
     memories: int
     difference: Difference
+    reused: int = 0
+    asked: int = 0
+    unasked: int = 0
 
 
 class ListEvents(Value, frozen=True, kw_only=True):
@@ -242,6 +250,48 @@ class GetCorrelation(Value, frozen=True, kw_only=True):
     correlation_id: str
 
 
+class GetConsolidation(Value, frozen=True, kw_only=True):
+    """What a consolidation did to a person's memories. Answers `Consolidation`, or `NotFound`."""
+
+    user: str
+    consolidation_id: str
+
+
+class TierConsolidated(Value, frozen=True, kw_only=True):
+    """The report of a tier's owner, and where it is in the log."""
+
+    position: int
+    report: MemoryConsolidated
+
+
+class Rewording(Value, frozen=True, kw_only=True):
+    """How a memory read before a consolidation; its `revision` right after it."""
+
+    memory_id: str
+    content: Content
+    tags: tuple[str, ...]
+    revision: int
+
+
+class Consolidation(Value, frozen=True, kw_only=True):
+    """A consolidation that was asked for at `position`, and the reports there are by now."""
+
+    consolidation_id: str
+    position: int
+    dry_run: bool
+    tiers: tuple[Tier, ...]
+    reports: tuple[TierConsolidated, ...]
+    rewordings: tuple[Rewording, ...] = ()
+
+
 PastQuery = (
-    AskPast | GetHistory | GetWhy | GetDiff | AskFork | ListEvents | GetEvent | GetCorrelation
+    AskPast
+    | GetHistory
+    | GetWhy
+    | GetDiff
+    | AskFork
+    | ListEvents
+    | GetEvent
+    | GetCorrelation
+    | GetConsolidation
 )

@@ -299,10 +299,14 @@ def without_secrets(projection: Projection, item: dict[str, Any]) -> dict[str, A
     """
     match projection:
         case ConversationsProjection():
-            words = "content"
+            spans = tuple((start, end) for start, end in item.get("secret_spans", ()))
+            words = {"content", "partial", "text"}  # of messages, broken answers, summaries
         case RetrievalProjection() if item.get("tier") == CONVERSATION:
-            words = "text"
+            spans, words = (), {"text"}
         case _:
             return item
-    said = item.get(words)  # profiles of assistants say nothing
-    return item if said is None else {**item, words: blotted(said, find_secrets(said))}
+    said = {name: text for name, text in item.items() if name in words and text}
+    return {
+        **item,
+        **{name: blotted(text, (*spans, *find_secrets(text))) for name, text in said.items()},
+    }

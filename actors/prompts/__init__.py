@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from actors.extraction.secrets import mask, scan_secrets
 from actors.models.port import Turn
 from events.memory import Value
 from projections.conversations import Message
@@ -56,12 +57,21 @@ def prompt(name: str) -> Prompt:
 
 
 def conversation_text(messages: Iterable[Message], summary: str = "") -> str:
-    """Return messages one a line, `[2026-01-07 09:30] Ann: ...`, after the summary of older ones."""
+    """Return messages one a line, `[2026-01-07 09:30] Ann: ...`, after a summary of older ones.
+
+    Secrets are blotted out: they are nothing for a model, which may be somebody else's.
+    """
     lines = [f"(before: {summary})"] if summary else []
     for message in messages:
         speaker = message.name or message.role
-        lines.append(f"[{message.said_at:%Y-%m-%d %H:%M}] {speaker}: {message.content}")
+        said = without_secrets(message.content)
+        lines.append(f"[{message.said_at:%Y-%m-%d %H:%M}] {speaker}: {said}")
     return "\n".join(lines)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with its secret values blotted out."""
+    return mask(text, [(secret.start, secret.end) for secret in scan_secrets(text)])
 
 
 def dialogue_hash(turns: Iterable[Turn]) -> str:

@@ -59,7 +59,7 @@ async def _work(place: Place, options: Options, unit: str, tell: Tell) -> Result
         if unit == _CASES:
             cases = read_cases(Path(options["file"]))
             scores = await evaluate_extraction(client, cases, run_id=run_id)
-            return scores.to_dict()
+            return {**scores.to_dict(), "extractors": scores.extractors}
         report = await evaluate_locomo(client, [_conversations(options)[unit]], run_id=run_id)
     shown: Result = msgspec.to_builtins(report)
     # What cannot be read is told by its number: its text may be somebody's words.

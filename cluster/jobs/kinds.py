@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from cluster.cli_output import WrongUse
 from cluster.data_dir import DataDir
+from cluster.jobs.consolidation import CONSOLIDATE
 from cluster.jobs.evaluation import EVAL
 from cluster.jobs.files import BACKUP, EXPORT, RESTORE
 from cluster.jobs.replaying import REPLAY
@@ -18,7 +19,10 @@ from cluster.settings import from_environment
 from events.errors import CommandRejected
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
-    {kind.name: kind for kind in (REBUILD, REPLAY, VERIFY, EVAL, EXPORT, BACKUP, RESTORE)}
+    {
+        kind.name: kind
+        for kind in (REBUILD, REPLAY, VERIFY, EVAL, EXPORT, BACKUP, RESTORE, CONSOLIDATE)
+    }
 )
 
 

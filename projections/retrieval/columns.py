@@ -17,6 +17,7 @@ NONE = -1
 _KINDS: dict[str, tuple[Any, Any]] = {
     "live": (np.bool_, False),
     "ended": (np.bool_, False),
+    "resting": (np.bool_, False),
     "asks": (np.bool_, False),
     "timely": (np.bool_, False),
     "length": (np.float32, 0),
@@ -35,10 +36,11 @@ _KINDS: dict[str, tuple[Any, Any]] = {
 class Columns:
     """Columns by name; `column(name)` is a view of the rows in use.
 
-    `live` is False once removed, `ended` when superseded. `asks` marks questions, `timely` texts
-    that speak of time. `length` counts terms. `before` and `after` are the rows of the adjacent
-    messages of the session, `session`, `speaker` and `tier` are codes of the shelf. `said_s` is
-    POSIX seconds, `day` the day that the passage speaks of, in days since 1970.
+    `live` is False once removed, `ended` when superseded, `resting` when merged or faded. `asks`
+    marks questions, `timely` texts that speak of time. `length` counts terms. `before` and `after`
+    are the rows of the adjacent messages of the session, `session`, `speaker` and `tier` are codes
+    of the shelf. `said_s` is POSIX seconds, `day` the day that the passage speaks of, in days since
+    1970.
     """
 
     def __init__(self) -> None:

@@ -31,7 +31,8 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     log position, `said_at` when it was said or recorded, `occurred_at` the ISO date that the text
     speaks of. `message_ids` are the messages it was drawn from (of a message: itself),
     `external_ids` their ids at the client, `event_id` the event that recorded it. `ended_at` is set
-    when another memory took its place, `superseded_by` is that one's id.
+    when another memory took its place, or it was merged into it: `superseded_by` is that one's id.
+    What was merged, or faded, is `resting`: no search finds it until it is restored.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     ended_at: datetime | None = None
     superseded_by: str = ""
     event_id: str = ""
+    resting: bool = False
 
     def without(self, spans: tuple[tuple[int, int], ...]) -> Passage:
         """Return the passage with these character ranges blotted out."""

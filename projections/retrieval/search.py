@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -58,7 +59,7 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
 def _allowed(shelf: Shelf, request: SearchRequest) -> Allowed:
     """Return which rows the request's filters let through, bool [rows]."""
     columns = shelf.columns
-    allowed: Allowed = columns["live"].copy()
+    allowed: Allowed = columns["live"] & ~columns["resting"]
     if not request.include_ended:
         allowed &= ~columns["ended"]
     if request.tiers is not None:
@@ -178,7 +179,7 @@ def _hits(
         if request.explain and signals is not None:
             explained = {name: float(values[at]) for name, values in signals._asdict().items()}
         row = int(rows[at])
-        passage = _passage(shelf, row)
+        passage = _with_absorbed(shelf, _passage(shelf, row))
         hits.append(
             hit_of(
                 passage,
@@ -190,6 +191,25 @@ def _hits(
             )
         )
     return hits
+
+
+def _with_absorbed(shelf: Shelf, passage: Passage) -> Passage:
+    """Return a memory as drawn from the sources of those merged into it, too, and into those."""
+    parts = {passage.id: passage}
+    open_ = [passage.id]
+    while open_:
+        for row in sorted(shelf.replaced.get(open_.pop(), ())):
+            one = _passage(shelf, row)
+            if one.resting and one.id not in parts:
+                parts[one.id] = one
+                open_.append(one.id)
+    if len(parts) == 1:
+        return passage
+    return msgspec.structs.replace(
+        passage,
+        message_ids=tuple(dict.fromkeys(id for one in parts.values() for id in one.message_ids)),
+        external_ids=tuple(dict.fromkeys(id for one in parts.values() for id in one.external_ids)),
+    )
 
 
 def _title(shelf: Shelf, passage: Passage) -> str:

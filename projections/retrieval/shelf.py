@@ -76,6 +76,7 @@ class Shelf:
         row = self.columns.append(
             live=True,
             ended=passage.ended_at is not None,
+            resting=passage.resting,
             asks=is_question(passage.text),
             timely=bool(passage.occurred_at) or speaks_of_time(passage.text),
             length=_count(words),
@@ -168,6 +169,7 @@ class Shelf:
             len(passages),
             live=True,
             ended=[one.ended_at is not None for one in passages],
+            resting=[one.resting for one in passages],
             asks=[is_question(one.text) for one in passages],
             timely=np.frombuffer(stored.timely, np.bool_),
             length=[_count(words) for words in stored.terms],

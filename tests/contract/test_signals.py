@@ -49,6 +49,15 @@ async def test_two_subscribers_both_receive(signals: Signals) -> None:
         assert await anext(first) == await anext(second) == ("s.x", b"hello")
 
 
+async def test_subscriber_goes_on_receiving_when_it_waited_in_vain(signals: Signals) -> None:
+    """A wait that is given up ends nothing: what comes later is received."""
+    async with asyncio.timeout(DEADLINE_S), signals.subscribe("s.x") as received:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(received), 0.01)
+        await signals.publish("s.x", b"hello")
+        assert await anext(received) == ("s.x", b"hello")
+
+
 @pytest.mark.parametrize("subject", ["", "a..b", "a b", "a.*", ">"])
 async def test_publish_is_rejected_when_the_subject_is_not_one(
     signals: Signals, subject: str

@@ -89,7 +89,7 @@ def test_fork_is_shown_and_kept_to_step_through(
         (["--at", "0", "--agent", "chat"], "core_memory"),
         (["--at", "0", "--set", "importance=0.5"], "did you mean importance_min?"),
         (["--at", "0", "--set", "importance_min=2"], "importance_min"),
-        (["--at", "0", "--extractor", "model:any"], "no language model is set up here"),
+        (["--at", "0", "--extractor", "model:any"], "no language model is configured"),
         (["--at", "0", "--extractor", "magic"], "is no extractor"),
         (["--at", "0", "--shard", "4"], "there is no shard 4"),
         (["--at", "0", "--user", "usr_bob"], "there is nothing of user usr_bob"),

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from actors.backend import AgentsBackend
-from actors.deciders.memory import change
+from actors.deciders.changes import change
 from actors.effects import Append, Revise
 from actors.embedding import HashEmbedder
 from actors.local import local_backend

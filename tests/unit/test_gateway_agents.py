@@ -97,7 +97,9 @@ async def test_answer_cites_and_counts_when_chatting() -> None:
         answer = await client.post(f"{at}/chat", json=body)
         told = answer.json()
         assert told["citations"][0]["tier"] == "conversation"
-        assert told["usage"] == {"prompt_tokens": 3, "completion_tokens": 4}
+        assert told["citations"][0]["mark"] == 1
+        assert told["usage"] == {"prompt_tokens": 3, "completion_tokens": 4, "cached_tokens": 0}
+        assert (told["model"], told["finish_reason"]) == ("extractive", "stop")
         assert answer.headers["X-Event-Seq"] == str(told["position"])
         context, message = gateway.backend.payloads(MessageReceived)
         assert (context.role, context.content) == ("system", '{"mood":"good"}')

@@ -25,13 +25,16 @@ EDGES = {
         "actors/host.py",
         "actors/fleet.py",
         "actors/remote.py",
+        "actors/models/serve_handle.py",
         "serve/deployment.py",
+        "serve/vllm_app.py",
+        "serve/vllm_replica.py",
         "cluster/",
     ),
-    "vllm": (),
+    "vllm": ("serve/vllm_replica.py",),
 }
 #: What talks to people on a terminal.
-CONSOLE = re.compile(r"cluster/(cli.*|demo)\.py")
+CONSOLE = re.compile(r"cluster/(cli.*|demo(_llm)?)\.py")
 #: Hosts of package registries, in pieces, so that this file does not hold them.
 REGISTRIES = tuple(
     ".".join(parts)

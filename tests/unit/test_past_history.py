@@ -334,12 +334,13 @@ async def test_every_memory_of_a_life_is_explained_and_told_as_its_tier_holds_it
         assert len(ids) > 60
         assert len(tiers) == 6
         for user, tier, id in ids:
-            held = tiers[tier].shelf(user).memories.get(id)
+            shelf = tiers[tier].shelf(user)
+            held = shelf.memories.get(id)
             found = await why(journal, GetWhy(user=user, tier=tier, memory_id=id))
             entries = await history(journal, GetHistory(user=user, tier=tier, memory_id=id))
             last: MemoryView = [one.memory for one in entries if one.memory is not None][-1]
             assert found.memory == last
-            assert last == memory_view(held) if held else last.status == "forgotten"
+            assert last == memory_view(held, shelf) if held else last.status == "forgotten"
             roots = {node.event.type for node in found.causes}
             assert roots <= {"MessageReceived", "DocumentReceived", "MemoryChangeRequested"}
             assert found.sources or found.extractor == "client"

@@ -14,6 +14,7 @@ PURE = sorted(
     for pattern in (
         "actors/deciders/*.py",
         "actors/extraction/*.py",
+        "actors/consolidation/*.py",
         "actors/reconcile.py",
         "actors/answering.py",
         "actors/quoting.py",

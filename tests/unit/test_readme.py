@@ -14,7 +14,7 @@ from tests.unit.fakes.small_gateway import KEY, Said, served
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: The documents that show commands, and commands that have commands of their own.
-PAGES = ("README.md", "docs/replay.md", "docs/backup.md", "docs/jobs.md")
+PAGES = ("README.md", "docs/models.md", "docs/replay.md", "docs/backup.md", "docs/jobs.md")
 GROUPS = ("events", "eval", "bench", "job")
 
 
@@ -81,7 +81,9 @@ def test_table_names_what_is_there() -> None:
     assert not [path for path in paths if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("page", ["docs/message-path.md", "docs/replay.md", "docs/jobs.md"])
+@pytest.mark.parametrize(
+    "page", ["docs/message-path.md", "docs/models.md", "docs/replay.md", "docs/jobs.md"]
+)
 def test_page_names_files_that_are_there(page: str) -> None:
     """A page that leads into the code leads somewhere."""
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -12,7 +12,9 @@ from actors.embedding import to_event_bytes
 from events.catalogue import (
     MemoryEmbedded,
     MemoryForgotten,
+    MemoryMerged,
     MemoryRecorded,
+    MemoryRestored,
     MemoryRevised,
     MemorySuperseded,
     MessageEmbedded,
@@ -150,6 +152,54 @@ def test_revised_superseded_and_forgotten_memories_follow_the_log() -> None:
     assert view.snapshot() == {}
 
 
+def test_merged_memory_rests_and_gives_its_sources_until_it_is_restored() -> None:
+    """No search finds it, the other one shows the sources of both; then all is as before."""
+    same = SemanticContent(name="boat", summary="A wooden boat is Ada's.")
+    told = (
+        recorded("mem1", BOAT, "m1"),
+        recorded("mem2", same, "m2"),
+        embedded("mem1", BOAT, "boat wooden"),
+        embedded("mem2", same, "boat hers"),
+    )
+    merged = MemoryMerged(tier="semantic", memory_id="mem2", into="mem1")
+    view = fold(*told, merged)
+    (hit,) = find(view, "wooden boat", include_ended=True)
+    assert (hit.id, hit.message_ids) == ("mem1", ("m1", "m2"))
+    vector = TWIN.embed(["boat hers"])[0]
+    assert [hit.id for hit in find(view, "x", vector=vector, method="embedding")] == ["mem1"]
+    restored = RetrievalProjection()
+    restored.restore(view.snapshot())
+    assert state_hash(restored) == state_hash(view)
+    for again in (view, restored):
+        again.apply(ada_event(6, MemoryRestored(tier="semantic", memory_id="mem2")))
+        assert state_hash(again) == state_hash(fold(*told))
+        hits = find(again, "x", vector=vector, method="embedding")
+        assert [(hit.id, hit.message_ids) for hit in hits] == [("mem2", ("m2",)), ("mem1", ("m1",))]
+
+
+def test_faded_memory_comes_back_with_its_vector_when_it_is_restored() -> None:
+    """It is out of all searches meanwhile, and was embedded once."""
+    faded = MemoryForgotten(tier="semantic", memory_id="mem1", restorable=True)
+    told = (recorded("mem1", BOAT, "m1"), embedded("mem1", BOAT, "boat"))
+    view = fold(*told, faded)
+    vector = TWIN.embed(["boat"])[0]
+    assert find(view, "boat", vector=vector, include_ended=True) == []
+    view.apply(ada_event(4, MemoryRestored(tier="semantic", memory_id="mem1")))
+    assert [hit.id for hit in find(view, "x", vector=vector, method="embedding")] == ["mem1"]
+    assert state_hash(view) == state_hash(fold(*told))
+
+
+def test_superseded_memory_is_found_again_when_it_is_restored() -> None:
+    """It holds again: no search has to ask for what ended."""
+    ended = MemorySuperseded(
+        tier="semantic", memory_id="mem1", superseded_by="mem2", valid_to=MONDAY
+    )
+    restored = MemoryRestored(tier="semantic", memory_id="mem1")
+    view = fold(recorded("mem1", BOAT, "m1"), ended, restored)
+    assert [hit.id for hit in find(view, "wooden")] == ["mem1"]
+
+
+
 def test_secret_is_blotted_out_of_its_message_once_the_vault_keeps_it() -> None:
     """Neither shown nor found, and its message keeps its vector."""
     text = "Note that the alarm code is 5520, please."
@@ -216,14 +266,22 @@ def payload_of(step: tuple[str, int, str]) -> Payload:
             return MemorySuperseded(
                 tier="semantic", memory_id=memory, superseded_by="mem0", valid_to=MONDAY
             )
+        case "merge":
+            return MemoryMerged(tier="semantic", memory_id=memory, into="mem0")
+        case "restore":
+            return MemoryRestored(tier="semantic", memory_id=memory)
         case _:
-            return MemoryForgotten(tier="semantic", memory_id=memory)
+            fades = kind == "fade"
+            return MemoryForgotten(tier="semantic", memory_id=memory, restorable=fades)
 
 
 histories = st.lists(
     st.tuples(
         st.sampled_from(
-            ["say", "embed message", "record", "record", "embed", "revise", "end", "forget"]
+            [
+                *("say", "embed message", "record", "record", "embed", "revise"),
+                *("end", "merge", "fade", "restore", "forget"),
+            ]
         ),
         st.integers(0, 4),
         st.sampled_from(["red boat", "a kite yesterday", "why the storm?", "周末 爬山"]),

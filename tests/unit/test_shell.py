@@ -14,6 +14,7 @@ from actors.deciders.base import Stateless
 from actors.effects import Append, Effect, Keep, memory_id
 from actors.embedding import Embedded, HashEmbedder
 from actors.execution import Execution, Plan, Step
+from actors.ledger import Ledger
 from actors.names import Agent
 from actors.ports import EmbeddingService
 from actors.queries import SearchMemories, SearchOutcome
@@ -80,8 +81,8 @@ class LatestWordDecider(Stateless[TierProjection]):
             self._ahead[event.user] = self.projection.shelf(event.user).layered()
         evolve(self._ahead[event.user], event)
 
-    def settle(self) -> None:
-        self._ahead = {}
+    def settle(self, user: str) -> None:
+        self._ahead.pop(user, None)
 
 
 class Embedding:
@@ -219,9 +220,9 @@ async def test_a_second_instance_cannot_write_when_the_first_has() -> None:
     journal = new_journal()
     await say(journal, "one", "two")
     causes = await events_of(journal, "MessageReceived")
-    committers = [Committer(AGENT, journal, new_execution(), 0.001) for _ in range(2)]
+    committers = [Committer(AGENT, journal, new_execution(), Ledger(), 0.001) for _ in range(2)]
     for committer in committers:
-        assert await committer.last_handled() == 0
+        assert await committer.last_handled() == (0, ())
     await committers[0].commit([noted(causes[0])], 1)
     with pytest.raises(VersionConflict):
         await committers[1].commit([noted(causes[0]), noted(causes[1])], 2)
@@ -292,7 +293,7 @@ async def test_an_effect_that_the_log_does_not_take_is_parked_alone() -> None:
     journal = new_journal()
     await say(journal, "one", "two", "three")
     causes = await events_of(journal, "MessageReceived")
-    committer = Committer(AGENT, journal, new_execution(), 0.001)
+    committer = Committer(AGENT, journal, new_execution(), Ledger(), 0.001)
     await committer.last_handled()
     plans = [noted(cause) for cause in causes]
     huge = MemoryForgotten(tier="semantic", memory_id="m", reason="x" * (BODY_BYTES_MAX + 1))
@@ -302,8 +303,8 @@ async def test_an_effect_that_the_log_does_not_take_is_parked_alone() -> None:
     (parked,) = await events_of(journal, "EventParked")
     assert isinstance(parked.payload, EventParked)
     assert parked.payload.position == 2
-    again = Committer(AGENT, journal, new_execution(), 0.001)
-    assert await again.last_handled() == 3
+    again = Committer(AGENT, journal, new_execution(), Ledger(), 0.001)
+    assert await again.last_handled() == (3, ())
     assert again.parked == 1
 
 

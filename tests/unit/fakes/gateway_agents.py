@@ -69,7 +69,7 @@ class FakeAgents:
         self._memories: dict[tuple[str, str], tuple[MemoryView, bytes]] = {}
         self._messages: dict[str, list[Message]] = {}
         self._calls: dict[tuple[str, str], ToolCallView] = {}
-        self._listeners: dict[str, asyncio.Queue[AnswerPart]] = {}
+        self._listeners: list[tuple[str, asyncio.Queue[AnswerPart]]] = []
 
     def _apply(self, shard: int, event: NewEvent, position: int) -> None:
         match event.payload:
@@ -114,7 +114,9 @@ class FakeAgents:
 
     def _reply(self, user: str, message: MessageReceived, position: int) -> None:
         text = f"You said: {message.content}"
-        citation = Citation(id=message.message_id, tier="conversation", text=message.content)
+        citation = Citation(
+            id=message.message_id, tier="conversation", text=message.content, mark=1
+        )
         answer = Message(
             id=f"ans_{message.message_id}",
             conversation=message.conversation,
@@ -124,30 +126,33 @@ class FakeAgents:
             assistant=message.assistant,
             in_reply_to=message.message_id,
             citations=(citation,),
+            model="extractive",
+            usage=Usage(prompt_tokens=3, completion_tokens=4),
             position=position,
         )
         self._messages[user].append(answer)
-        told = self._listeners.get(message.message_id)
-        if told is None:
-            return  # nobody listens: it is told again, of the past
-        told.put_nowait(AnswerPart(kind="start"))
-        told.put_nowait(AnswerPart(kind="thinking", text="looking"))
+        parts = [AnswerPart(kind="start"), AnswerPart(kind="thinking", text="looking")]
         if message.content == "fail":
-            told.put_nowait(AnswerPart(kind="error", text="the model is gone"))
-            return
-        for piece in (text[:5], text[5:]):
-            told.put_nowait(AnswerPart(kind="content", text=piece))
-        told.put_nowait(
-            AnswerPart(
-                kind="complete",
-                text=text,
-                message_id=answer.id,
-                citations=(citation,),
-                usage=Usage(prompt_tokens=3, completion_tokens=4),
-                model="extractive",
-                position=position,
+            parts.append(AnswerPart(kind="error", text="the model is gone"))
+        else:
+            parts += (
+                AnswerPart(kind="content", text=text[:5]),
+                AnswerPart(kind="content", text=text[5:], offset=5),
+                AnswerPart(
+                    kind="complete",
+                    text=text,
+                    message_id=answer.id,
+                    citations=(citation,),
+                    usage=Usage(prompt_tokens=3, completion_tokens=4),
+                    model="extractive",
+                    position=position,
+                    offset=len(text),
+                ),
             )
-        )
+        for listening, queue in self._listeners:
+            if listening == message.message_id:
+                for part in parts:
+                    queue.put_nowait(part)
 
     def _change(self, user: str, request: MemoryChangeRequested, position: int) -> None:
         at = (user, request.memory_id)
@@ -180,8 +185,7 @@ class FakeAgents:
                 )
                 self._memories[at] = (view, secret or held[1])
             case "forget" if held is not None:
-                gone = msgspec.structs.replace(held[0], status="forgotten")
-                self._memories[at] = (gone, b"")
+                del self._memories[at]
             case _:
                 pass
 

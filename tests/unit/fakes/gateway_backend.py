@@ -12,15 +12,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from actors.embedding import HashEmbedder
+from actors.embedding import Embedded, HashEmbedder
+from actors.hearing import BEGINNING, Heard, Place
 from actors.local import LocalEmbedding
 from actors.names import AGENTS, Agent
 from actors.past.past import Past
 from actors.past.queries import AskPast, PastQuery, Recalled
 from actors.progress import AgentStatus, AnswerPart
-from actors.queries import (
-    Query,
-)
+from actors.queries import AnswerSoFar, GetMessage, Query
 from events.catalogue import (
     ServiceKeyIssued,
     UserRegistered,
@@ -60,6 +59,7 @@ class FakeBackend(FakeAgents):
             Journal(MemoryLog(shard), codec, FixedClock(NOW)) for shard in range(shards)
         ]
         self._written = [0] * shards
+        self.unheard_of: list[tuple[str, float]] = []
         self.following = 0
         self.lost: Exception | None = None
 
@@ -106,13 +106,15 @@ class FakeBackend(FakeAgents):
             then._apply(shard, event, at)
         return Recalled(position=position, answer=then._answer(shard, query.agent, query.query))
 
-    async def follow(self, shard: int, *, after: int) -> AsyncGenerator[Batch, None]:
+    async def follow(
+        self, shard: int, *, after: int, kinds: frozenset[str] | None = None
+    ) -> AsyncGenerator[Batch, None]:
         """Yield what is appended behind a position, until the log is lost."""
         self._up()
         self.following += 1
         try:
             journal = await self._journal(shard)
-            async with aclosing(journal.follow(after=after)) as batches:
+            async with aclosing(journal.follow(after=after, kinds=kinds)) as batches:
                 async for batch in batches:
                     if self.lost is not None:
                         raise self.lost
@@ -136,7 +138,9 @@ class FakeBackend(FakeAgents):
             raise DeadlineExceeded(f"{agent} did not reach {min_position} in {timeout_s} s")
         return self._answer(shard, agent, query)
 
-    async def wait_handled(self, shard: int, position: int, *, timeout_s: float = 30) -> int:
+    async def wait_handled(
+        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+    ) -> int:
         """Everything is handled at once, unless stalled."""
         self._up()
         if self.stalled:
@@ -152,20 +156,40 @@ class FakeBackend(FakeAgents):
 
     @asynccontextmanager
     async def listen(
-        self, shard: int, user: str, message_id: str
+        self, shard: int, user: str, message_id: str, *, after: Place | None = None
     ) -> AsyncIterator[AsyncIterator[AnswerPart]]:
-        """Yield the parts that are told while the context lasts."""
+        """Yield the parts that are told while the context lasts, or that were told before."""
         self._up()
-        queue = self._listeners[message_id] = asyncio.Queue()
+        queue = asyncio.Queue[AnswerPart]()
+        if after is not None:
+            so_far = await self.answer_so_far(shard, user, message_id)
+            for part in Heard(after or BEGINNING).catch_up(so_far):
+                queue.put_nowait(part)
 
         async def parts() -> AsyncIterator[AnswerPart]:
             while True:
                 yield await queue.get()
 
+        self._listeners.append((message_id, queue))
         try:
             yield parts()
         finally:
-            del self._listeners[message_id]
+            self._listeners.remove((message_id, queue))
+
+    async def answer_so_far(self, shard: int, user: str, message_id: str) -> AnswerSoFar:
+        """Every answer is given at once, or never."""
+        query = GetMessage(user=user, message_id=f"ans_{message_id}")
+        answer = await self.ask(shard, "chat", query)
+        return AnswerSoFar(state="unknown" if answer is None else "given", answer=answer)
+
+    async def unheard(self, shard: int, message_id: str, grace_s: float) -> None:
+        """Note it: there is nothing to give up."""
+        self.unheard_of.append((message_id, grace_s))
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Embed by the twin's hashes."""
+        self._up()
+        return await LocalEmbedding(HashEmbedder()).embed(texts)
 
     async def service_keys(self) -> dict[str, tuple[str, str]]:
         """Read the keys in the first shard."""

@@ -16,6 +16,7 @@ import uvicorn
 from actors.backend import AgentsBackend
 from actors.embedding import HashEmbedder
 from actors.local import local_backend
+from actors.models.settings import ModelSettings
 from events.codec import Codec
 from events.journal import Journal
 from events.memory_keystore import MemoryKeyStore
@@ -47,7 +48,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def local_gateway() -> Iterator[str]:
+def local_gateway(models: ModelSettings | None = None) -> Iterator[str]:
     """Serve while the context lasts; yields the address. The key is `KEY`."""
     started = threading.Event()
     servers: list[_Server] = []
@@ -59,7 +60,7 @@ def local_gateway() -> Iterator[str]:
         # Before the backend starts: it knows from its first moment what is in the log by then.
         first = AgentsBackend([journal], signals, _nobody, _nobody)
         await bootstrap(first, pepper_of(keystore), KEY)
-        async with local_backend([journal], signals, HashEmbedder()) as backend:
+        async with local_backend([journal], signals, HashEmbedder(), models) as backend:
             app = build_app(ServeSettings(), backend, keystore)
             servers.append(_Server(uvicorn.Config(app, port=0, log_level="error"), started))
             await servers[0].serve()

@@ -56,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, tag=hashlib.md5(body).hexdigest())
 
     def do_GET(self) -> None:
+        self.server.signed_by.add(self.headers.get("Authorization", ""))
         if "list-type" in self.query:
             self._list()
         elif self.key in self.server.objects:
@@ -63,6 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, content, tag=hashlib.md5(content).hexdigest())
         else:
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+    def do_HEAD(self) -> None:
+        content = self.server.objects.get(self.key)
+        found = content is not None
+        self._answer(200 if found else 404, content or b"", body=False)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -93,13 +99,16 @@ class _Handler(BaseHTTPRequestHandler):
         )
         self._answer(200, f"<ListBucketResult>{_LISTED}{found}</ListBucketResult>".encode())
 
-    def _answer(self, status: int, content: bytes = b"", tag: str = "x") -> None:
+    def _answer(
+        self, status: int, content: bytes = b"", tag: str = "x", *, body: bool = True
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("ETag", f'"{tag}"')
         self.send_header("Last-Modified", "Wed, 07 Jan 2026 12:00:00 GMT")
         self.end_headers()
-        self.wfile.write(content)
+        if body:
+            self.wfile.write(content)
 
 
 def _is(node: ET.Element, name: str) -> bool:

@@ -1,0 +1,175 @@
+"""The thinking half of a shell: folds events, decides causes in their lanes, holds conclusions.
+
+All of it runs on the one thread that owns the state, within the shell's turn; nothing here waits
+for anything. Plans come out: what follows from a cause, to be carried out by the other half.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+import structlog
+
+from actors.deciders.base import Decider
+from actors.effects import Effect, Generate
+from actors.execution import Plan, Step, conclusions
+from actors.lanes import Lanes
+from actors.ledger import Ledger
+from events.catalogue import Payload
+from events.envelope import Event
+from events.errors import KeyDestroyed
+from events.sealing import KeyRing
+from projections.base import Projection, apply_or_skip
+
+#: Concluded, and not in the log yet.
+_NOT_YET = sys.maxsize
+
+
+class Judge:
+    """One agent's decider with its state, and who waits in which lane."""
+
+    def __init__(self, decider: Decider, ledger: Ledger, keys: KeyRing) -> None:
+        self.decider = decider
+        self.keys = keys
+        #: The position that the state has.
+        self.applied = 0
+        self._ledger = ledger
+        self._lanes = Lanes()
+        #: User -> position of the marker behind own conclusions that are not in the projection yet.
+        self._ahead: dict[str, int] = {}
+        self._log = structlog.get_logger(__name__).bind(agent=decider.agent)
+
+    def fold(self, events: Sequence[Event], through: int) -> list[Event]:
+        """Fold events in; return the causes among them, undecided."""
+        fold(self.decider.projection, events)
+        self.applied = through  # who asks meanwhile is told of what the state is
+        return [event for event in events if event.envelope.type in self.decider.causes]
+
+    def fold_and_decide(self, events: Sequence[Event], through: int) -> list[Plan]:
+        """Fold events in, each cause decided in its turn; return what follows."""
+        plans: list[Plan] = []
+        for event in events:
+            failure = apply_or_skip(self.decider.projection, event)
+            if failure is not None:
+                plan = Plan(event)
+                plan.give_up(failure)
+                plans.append(self._begun(plan))
+            elif event.envelope.type in self.decider.causes:
+                plans += self.take([event])
+        self.applied = through
+        for user in [user for user, at in self._ahead.items() if at <= through]:
+            self._settle(user)
+        return plans
+
+    def take(self, causes: Sequence[Event]) -> list[Plan]:
+        """Decide causes in order, but for those whose lane is busy; return what follows."""
+        plans = []
+        for cause in causes:
+            lane = self.decider.lane(cause)
+            if self._lanes.join(lane, cause):
+                self._ledger.begin(cause.position, cause.user)
+                continue
+            plan = self._decide(cause, lane)
+            if plan is not None:
+                plans.append(self._begun(plan))
+        return plans
+
+    def resume(self, plans: Sequence[Plan]) -> None:
+        """Let the decider go on where it asked a model."""
+        for plan in plans:
+            last = plan.steps[-1] if plan.steps else None
+            if plan.failure is None and last and isinstance(last.effect, Generate) and last.told:
+                told = partial(self.decider.resume, plan.cause, last.effect, last.told)
+                self._go_on(plan, told)
+
+    def followers(self, landed: Sequence[Plan]) -> tuple[list[Plan], list[int]]:
+        """Decide who waited behind plans in their lanes.
+
+        Returns:
+            What follows, and the positions of the causes from which nothing does.
+        """
+        plans, without = [], []
+        for one in landed:
+            while (cause := self._lanes.next_of(one.lane)) is not None:
+                plan = self._decide(cause, one.lane)
+                if plan is None:
+                    without.append(cause.position)
+                    continue
+                plans.append(plan)
+                if plan.is_reaching:
+                    break
+        return plans, without
+
+    def appended(self, plans: Sequence[Plan], marker: int) -> None:
+        """Note that what was concluded from plans is in the log, before a marker."""
+        for plan in plans:
+            if plan.cause.user in self._ahead:
+                self._ahead[plan.cause.user] = marker
+
+    def exchange(self, fresh: Projection, ahead: Sequence[Event], marker: int) -> Projection:
+        """Hold another state; `ahead` are own conclusions before `marker` that it lacks."""
+        old = self.decider.projection
+        for user in list(self._ahead):
+            self._settle(user)
+        self.decider.hold(fresh)
+        for event in ahead:
+            self._ahead[event.user] = marker
+            self.decider.conclude(event)
+        return old
+
+    def _begun(self, plan: Plan) -> Plan:
+        self._ledger.begin(plan.cause.position, plan.cause.user)
+        if plan.is_reaching:
+            self._lanes.occupy(plan.lane)
+        return plan
+
+    def _decide(self, cause: Event, lane: str) -> Plan | None:
+        """Decide a cause on what was concluded from those before it; None: nothing follows."""
+        if self._ahead.get(cause.user, _NOT_YET) <= cause.position:
+            self._settle(cause.user)
+        plan = Plan(cause, lane)
+        self._go_on(plan, lambda: self.decider.decide(cause))
+        return plan if plan.steps or plan.failure else None
+
+    def _go_on(self, plan: Plan, judge: Callable[[], Sequence[Effect]]) -> None:
+        """Add what a judgement says follows from a cause."""
+        cause = plan.cause
+        try:
+            effects = judge()
+            if any(isinstance(effect, Generate) for effect in effects) and len(effects) > 1:
+                raise TypeError("a Generate stands alone; the rest is for `resume`")
+            for effect in effects:
+                payloads = conclusions(effect, cause.user, self.keys)
+                plan.steps.append(Step(effect, payloads))
+                for payload in payloads:
+                    self._ahead[cause.user] = _NOT_YET
+                    self.decider.conclude(_foreseen(cause, payload))
+        except KeyDestroyed:
+            plan.steps = []  # erased since it was read: nothing follows from it any more
+            self._ahead[cause.user] = 0
+            self._settle(cause.user)
+        # A decision is pure: it would fail again. The cause is parked, what follows goes on.
+        except Exception as error:
+            self._log.exception("cause_not_decided", cause=cause.id, position=cause.position)
+            plan.give_up(error)
+
+    def _settle(self, user: str) -> None:
+        self.decider.settle(user)
+        del self._ahead[user]
+
+
+def fold(projection: Projection, events: Sequence[Event]) -> None:
+    """Fold events into a projection, but for those that it cannot take."""
+    for event in events:
+        apply_or_skip(projection, event)
+
+
+def _foreseen(cause: Event, payload: Payload) -> Event:
+    """Return a conclusion as the event that it will be, as far as a decision depends on it."""
+    envelope = msgspec.structs.replace(
+        cause.envelope, type=type(payload).__name__, version=payload.version
+    )
+    return Event(envelope=envelope, payload=payload, position=cause.position)

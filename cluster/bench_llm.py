@@ -1,0 +1,235 @@
+"""What Ray Serve and vLLM's own HTTP endpoint cost, against the bare engine in the same run.
+
+The same prompts go to vLLM's engine in this process, to a replica of it through its deployment's
+handle (the way of the agents) and to Ray's OpenAI-compatible ingress of the same replica. On a CPU
+this is the tiny model; with a GPU a Qwen3 of 14 billion parameters whose weights are random.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import httpx2
+import msgspec
+from tokenizers import Tokenizer
+
+from cluster import processes, ray_host
+from cluster.data_dir import DataDir
+from cluster.tiny_model import make_chat_model, make_large_configuration
+from events.memory import Value
+from serve.settings import ServeSettings
+from serve.vllm_settings import VllmSettings
+
+NAME, ROUTE = "bench", "/bare"
+TINY = "the tiny model (0.4 million parameters) on the CPU"
+LARGE = "a Qwen3 of 14 billion parameters with random weights on a GPU"
+WARM_UPS = 3
+_TEXT = "The user went hiking in the mountains with a friend and had dinner by the lake. " * 8
+_TIMEOUT_S = 300.0
+
+#: Answers a prompt of its own number with so many tokens; yields whenever some of them came.
+Stream: TypeAlias = Callable[[int, int], AsyncGenerator[object, None]]
+
+
+class Pace(Value, frozen=True, kw_only=True):
+    """How fast one way is: tokens a second of all requests at once, medians of one at a time."""
+
+    tokens_per_s: float
+    first_token_ms: float
+    between_tokens_ms: float
+
+
+async def pace_of(stream: Stream, *, requests: int, tokens: int) -> Pace:
+    """Measure one way to a model.
+
+    Args:
+        stream: the way; it must give exactly the asked-for number of tokens.
+        requests: how many, first one after the other, then all at once.
+        tokens: of each answer.
+    """
+    for number in range(WARM_UPS):
+        await _times(stream, -1 - number, tokens)
+    alone = [await _times(stream, number, tokens) for number in range(requests)]
+    started_at = time.perf_counter()
+    await asyncio.gather(*(_times(stream, requests + n, tokens) for n in range(requests)))
+    together_s = time.perf_counter() - started_at
+    return Pace(
+        tokens_per_s=round(requests * tokens / together_s, 1),
+        first_token_ms=round(statistics.median(first for first, _ in alone) * 1000, 2),
+        between_tokens_ms=round(
+            # Pieces may hold several tokens, so a gap is the rest of an answer by its tokens.
+            statistics.median((whole - first) / (tokens - 1) for first, whole in alone) * 1000,
+            3,
+        ),
+    )
+
+
+def against(bare: Pace, way: Pace) -> dict[str, Any]:
+    """Return the figures of a way, and what it adds to the bare engine's or takes from them."""
+    return {
+        **msgspec.to_builtins(way),
+        "lost_tokens_per_s": f"{1 - way.tokens_per_s / bare.tokens_per_s:.1%}",
+        "added_first_token_ms": round(way.first_token_ms - bare.first_token_ms, 2),
+        "added_between_tokens_ms": round(way.between_tokens_ms - bare.between_tokens_ms, 3),
+    }
+
+
+def bench_llm(*, requests: int = 8, tokens: int = 128) -> dict[str, Any]:
+    """Run everything on a Ray cluster of its own; takes some minutes.
+
+    Raises:
+        Misconfigured: vLLM is not installed.
+        Unavailable: the model did not start.
+    """
+    run_id = uuid4().hex
+    with tempfile.TemporaryDirectory(prefix="mirix-bench-") as scratch:
+        data = DataDir(Path(scratch) / "data")
+        data.prepare()
+        processes.mark_children(run_id)
+        port = ray_host.free_ports(1)
+        serving = ServeSettings(port=port)
+        try:
+            ray_host.start_ray(data, run_id, serving)
+            return _measured(Path(scratch) / "model", serving, requests, tokens)
+        finally:
+            ray_host.stop_ray(run_id)
+            processes.end(processes.members(run_id), grace_s=10.0)
+
+
+def _measured(
+    directory: Path, serving: ServeSettings, requests: int, tokens: int
+) -> dict[str, Any]:
+    import ray  # after its cluster is started: see `ray_host`
+
+    from serve.deployment import begin_serving, end_serving
+    from serve.vllm_app import check_installed, deploy_models
+    from serve.vllm_replica import bare_engine
+
+    check_installed()
+    cluster: Any = ray
+    model = _model(directory, on_gpu=cluster.cluster_resources().get("GPU", 0) >= 1)
+    tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+
+    async def bare() -> Pace:
+        async with bare_engine(model) as engine:
+
+            def stream(number: int, length: int) -> AsyncGenerator[object, None]:
+                return engine.generate(tokenizer.encode(_text(number)).ids, length)
+
+            return await pace_of(stream, requests=requests, tokens=tokens)
+
+    engine_pace = asyncio.run(bare())
+    gc.collect()
+    begin_serving(serving)
+    deploy_models(model, bare_route=ROUTE)
+    try:
+        handle_pace = asyncio.run(
+            pace_of(by_handle(model.application), requests=requests, tokens=tokens)
+        )
+        url = f"http://{serving.host}:{serving.port}{ROUTE}/v1"
+        http_pace = asyncio.run(_over_http(url, requests=requests, tokens=tokens))
+    finally:
+        end_serving()
+    return {
+        "model": TINY if model.on_cpu else LARGE,
+        "requests": requests,
+        "tokens_each": tokens,
+        "bare_engine": msgspec.to_builtins(engine_pace),
+        "ray_serve_handle": against(engine_pace, handle_pace),
+        "openai_ingress": against(engine_pace, http_pace),
+    }
+
+
+def _model(directory: Path, *, on_gpu: bool) -> VllmSettings:
+    if on_gpu:
+        make_large_configuration(directory)
+        return VllmSettings(
+            model=str(directory), name=NAME, dummy_weights=True, context_tokens=8192
+        )
+    make_chat_model(directory)
+    return VllmSettings(
+        model=str(directory),
+        name=NAME,
+        gpus=0,
+        cpus=0.1,
+        cpu_threads=1,
+        kv_cache_gib=1,
+        dtype="float32",
+    )
+
+
+def _text(number: int) -> str:
+    # Its number comes first, so that no answer profits from the prefix of another.
+    return f"{number}: {_TEXT}"
+
+
+def body_of(number: int, tokens: int, model: str = NAME) -> dict[str, Any]:
+    """Return the request of this number, as OpenAI's protocol has it."""
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": _text(number)}],
+        "max_tokens": tokens,
+        "temperature": 0.0,
+        "ignore_eos": True,
+        "stream": True,
+    }
+
+
+def by_handle(application: str) -> Stream:
+    """Return the way through a deployment's handle, as agents go it."""
+    from ray import serve
+
+    from actors.models.serve_names import MODEL_DEPLOYMENT
+
+    handle: Any = serve.get_deployment_handle(MODEL_DEPLOYMENT, application).options(stream=True)
+
+    async def stream(number: int, tokens: int) -> AsyncGenerator[object, None]:
+        async for chunk in handle.ask.remote(body_of(number, tokens)):
+            if content_of(msgspec.json.decode(chunk)):
+                yield chunk
+
+    return stream
+
+
+def over_http(client: httpx2.AsyncClient, url: str) -> Stream:
+    """Return the way through an OpenAI-compatible endpoint, ours or another."""
+
+    async def stream(number: int, tokens: int) -> AsyncGenerator[object, None]:
+        async with client.stream(
+            "POST", f"{url}/chat/completions", json=body_of(number, tokens)
+        ) as answer:
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                data = line.removeprefix("data: ")
+                if data != line and data != "[DONE]" and content_of(msgspec.json.decode(data)):
+                    yield data
+
+    return stream
+
+
+def content_of(chunk: dict[str, Any]) -> bool:
+    """Say whether a chunk brings a part of the answer."""
+    return any(choice["delta"].get("content") for choice in chunk["choices"])
+
+
+async def _over_http(url: str, *, requests: int, tokens: int) -> Pace:
+    async with httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+        return await pace_of(over_http(client, url), requests=requests, tokens=tokens)
+
+
+async def _times(stream: Stream, number: int, tokens: int) -> tuple[float, float]:
+    started_at = time.perf_counter()
+    first_s = 0.0
+    async with aclosing(stream(number, tokens)) as pieces:
+        async for _ in pieces:
+            first_s = first_s or time.perf_counter() - started_at
+    return first_s, time.perf_counter() - started_at

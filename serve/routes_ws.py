@@ -1,0 +1,45 @@
+"""Chat over a WebSocket: rooms, in both directions (`ws_frames` says what is said).
+
+A client shows its service key in `X-API-Key`, as `Authorization: Bearer`, or, where it cannot set
+headers, in its first frame: `{"type": "auth", "api_key": ...}`; never in the address, which ends
+up in logs. Then it joins rooms, sends messages and hears all that is said in them: messages, and
+answers as the five events of a stream, each with the `id` to resume behind.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, WebSocket
+
+from events.errors import Unavailable
+from serve.context import GatewayContext
+from serve.rooms import TRY_AGAIN, Rooms
+from serve.tail import Places
+from serve.ws_connection import Connection
+
+router = APIRouter()
+
+
+class Sockets:
+    """The WebSockets of a replica."""
+
+    def __init__(self, context: GatewayContext) -> None:
+        self._context = context
+        self._places = Places(context.settings.ws_connections_max, "WebSockets")
+        self._rooms = Rooms(context)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve a connection to its end, if there is a place for it."""
+        # Accepted first: a browser is not told why it was refused, but it is why it was closed.
+        await socket.accept()
+        try:
+            with self._places.place():
+                await Connection(socket, self._context, self._rooms).run()
+        except Unavailable as error:
+            await socket.close(TRY_AGAIN, error.message)
+
+
+@router.websocket("/ws")
+async def chat_socket(socket: WebSocket) -> None:
+    """Serve one connection."""
+    sockets: Sockets = socket.app.state.sockets
+    await sockets.serve(socket)

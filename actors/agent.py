@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from actors.answerer import Answerer
 from actors.chatting.summarising import summary_settings
 from actors.deciders.table import decider_of
-from actors.embedding import Embedder
 from actors.execution import Execution
 from actors.modelling import extractor_of, model_of
 from actors.models.settings import ModelSettings
@@ -56,12 +55,12 @@ class AgentProcess:
         ask: AskPeer,
         models: ModelSettings | None = None,
         shards: int = 1,
-        embedder: Embedder | None = None,
+        questions: EmbeddingService | None = None,
         snapshot_every_events: int = 20_000,
         snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
     ) -> None:
-        """Put an agent together; `embedder` is needed for the search agent's questions only."""
+        """Put an agent together; `questions` embeds those to the search agent, which needs it."""
         models = models or ModelSettings()
         peers = Peers(agent, journal, self._among(agent, ask))
         self._model = model_of(agent, journal, models, shards)
@@ -103,11 +102,11 @@ class AgentProcess:
         )
         self.searcher: Searcher | None = None
         if agent == "search":
-            if embedder is None:
+            if questions is None:
                 raise TypeError("the search agent needs an embedder for questions")
             from actors.searching import Searcher  # with its index; one agent of nine needs it
 
-            self.searcher = Searcher(self.shell, journal, embedder)
+            self.searcher = Searcher(self.shell, journal, questions)
 
     def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
         """Answer what an agent asks itself without a way around."""
@@ -121,6 +120,8 @@ class AgentProcess:
 
     async def run(self) -> None:
         """Work until cancelled; raises what makes going on impossible."""
+        if self._model is not None:
+            await self._model.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.shell.run())
             if self._model is not None:

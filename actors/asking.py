@@ -66,13 +66,29 @@ class Asking:
 
     async def _turns(self, cause: Event, asked: Generate) -> tuple[Turn, ...]:
         if not asked.window or not asked.conversation:
-            return asked.turns
+            return joined(asked.turns)
         window = await self._conversations.window(
             cause.user, asked.conversation, before=cause.position, limit=asked.window
         )
         before = conversation_text(window.messages, window.summary)
         said = Turn(role="user", content=before or "(nothing was said before)")
-        return (asked.turns[0], said, *asked.turns[1:])
+        return joined((asked.turns[0], said, *asked.turns[1:]))
+
+
+def joined(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Return the turns with user turns that follow each other made one.
+
+    The templates of some models want roles to alternate. What stands first stays first, so that a
+    prefix which several dialogues share is still shared.
+    """
+    made: list[Turn] = []
+    for turn in turns:
+        if made and turn.role == made[-1].role == "user":
+            text = f"{made[-1].content}\n\n{turn.content}"
+            made[-1] = msgspec.structs.replace(made[-1], content=text)
+        else:
+            made.append(turn)
+    return tuple(made)
 
 
 def generation_id(agent: str, cause: Event, asked: Generate) -> str:

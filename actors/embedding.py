@@ -7,9 +7,11 @@ compare; `model_id` is recorded beside every vector.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -43,6 +45,23 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one vector a text, float32 [len(texts), dimension], rows of L2 norm one."""
         ...
+
+
+class LocalEmbedding:
+    """An embedder of this process behind the asynchronous port (`actors.ports.EmbeddingService`).
+
+    One thread of its own: two runs at a time would fight for the same cores.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return one vector a text, and the model that made them."""
+        loop = asyncio.get_running_loop()
+        vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
+        return Embedded(self._embedder.model_id, vectors)
 
 
 class HashEmbedder:

@@ -48,8 +48,10 @@ def start_agents(
         "max_concurrency": CONCURRENCY_MAX,
     }
     shards = range(settings.log.shards)
-    embedder = _remote(EmbedderActor).options(name=EMBEDDER, **options).remote(settings)
-    waiting = {embedder.ready.remote(): "embedder"}
+    waiting: dict[Any, str] = {}
+    if not settings.embedding_model:
+        embedder = _remote(EmbedderActor).options(name=EMBEDDER, **options).remote(settings)
+        waiting[embedder.ready.remote()] = "embedder"
     for shard in shards:
         for agent in AGENTS:
             handle = _remote(AgentActor).options(name=agent_name(shard, agent), **options)

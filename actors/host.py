@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -20,13 +19,13 @@ import structlog
 
 from actors.agent import AgentProcess
 from actors.connecting import connected
-from actors.embedding import Embedded, Embedder
+from actors.embedding import Embedded, Embedder, LocalEmbedding
 from actors.logs import configure_logs
 from actors.names import Agent
 from actors.past.past import Past
 from actors.past.queries import PastQuery
 from actors.queries import Query
-from actors.remote import ActorDirectory, SharedEmbedding
+from actors.remote import ActorDirectory, embedding_service
 from actors.settings import ActorSettings
 from events.codec import Codec
 from events.errors import MirixError
@@ -44,9 +43,7 @@ class EmbedderActor:
 
     def __init__(self, settings: ActorSettings) -> None:
         configure_logs(settings.log_level)
-        self._embedder = build_embedder(settings, settings.embedder_threads)
-        # One run at a time: two would fight for the same cores.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
+        self._embedding = LocalEmbedding(build_embedder(settings, settings.embedder_threads))
 
     async def ready(self) -> int:
         """Return the process id, once the model is loaded."""
@@ -54,9 +51,7 @@ class EmbedderActor:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Return one vector a text, and the model that made them."""
-        loop = asyncio.get_running_loop()
-        vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
-        return Embedded(self._embedder.model_id, vectors)
+        return await self._embedding.embed(texts)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -83,9 +78,11 @@ class AgentActor:
             connection = await connected(stack, settings)
             keys = KeyRing(SqliteKeyStore(settings.keys_file, settings.master_key_file))
             journal = Journal(connection.log(self._shard), Codec(keys))
-            embedder = None
-            if self._agent == "search":
-                embedder = await asyncio.to_thread(build_embedder, settings, 1)
+            embedding = embedding_service(settings)
+            questions = embedding
+            if self._agent == "search" and not settings.embedding_model:
+                # A question is one short text: a model of its own spares it the way and the queue.
+                questions = LocalEmbedding(await asyncio.to_thread(build_embedder, settings, 1))
             self._process = AgentProcess(
                 self._agent,
                 journal=journal,
@@ -95,11 +92,11 @@ class AgentActor:
                     keys,
                     kept_max=settings.snapshots_kept,
                 ),
-                embedding=SharedEmbedding(),
+                embedding=embedding,
                 ask=partial(ActorDirectory().ask, self._shard),
                 models=settings.models,
                 shards=settings.log.shards,
-                embedder=embedder,
+                questions=questions,
                 snapshot_every_events=settings.snapshot_every_events,
                 snapshot_every_s=settings.snapshot_every_s,
                 retry_wait_s=settings.retry_wait_s,
@@ -168,7 +165,7 @@ class PastActor:
             self._past = Past(
                 Journal(connection.log(self._shard), Codec(keys)),
                 snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
-                embedding=SharedEmbedding(),
+                embedding=embedding_service(settings),
                 keys=keys,
             )
             stack.push_async_callback(self._past.close)

@@ -38,7 +38,7 @@ class Judge:
         self.applied = 0
         self._ledger = ledger
         self._lanes = Lanes()
-        #: User -> position of the marker behind own conclusions that are not in the projection yet.
+        #: User -> position of the marker behind own events that are not in the projection yet.
         self._ahead: dict[str, int] = {}
         self._log = structlog.get_logger(__name__).bind(agent=decider.agent)
 
@@ -104,10 +104,13 @@ class Judge:
         return plans, without
 
     def appended(self, plans: Sequence[Plan], marker: int) -> None:
-        """Note that what was concluded from plans is in the log, before a marker."""
+        """Note that what came of plans is in the log, before a marker."""
         for plan in plans:
-            if plan.cause.user in self._ahead:
-                self._ahead[plan.cause.user] = marker
+            self._ahead[plan.cause.user] = marker
+
+    def ahead(self, user: str) -> int:
+        """Return through where the log has own events about a user that the state may lack."""
+        return self._ahead.get(user, 0)
 
     def exchange(self, fresh: Projection, ahead: Sequence[Event], marker: int) -> Projection:
         """Hold another state; `ahead` are own conclusions before `marker` that it lacks."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from actors.agent import AgentProcess
 from actors.backend import AgentsBackend
-from actors.embedding import Embedded, Embedder
+from actors.embedding import Embedder, LocalEmbedding
 from actors.models.settings import ModelSettings
 from actors.names import AGENTS, Agent
 from actors.past.past import Past
@@ -21,18 +21,6 @@ from actors.queries import Query
 from events.journal import Journal
 from events.signals import Signals
 from projections.snapshots import NoSnapshots, SnapshotStore
-
-
-class LocalEmbedding:
-    """An embedder of this process behind the asynchronous port."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return one vector a text, made on another thread, and the model that made them."""
-        vectors = await asyncio.to_thread(self._embedder.embed, texts)
-        return Embedded(self._embedder.model_id, vectors)
 
 
 def local_agents(
@@ -57,7 +45,7 @@ def local_agents(
             embedding=LocalEmbedding(embedder),
             ask=ask,
             models=models,
-            embedder=embedder,
+            questions=LocalEmbedding(embedder),
             retry_wait_s=0.05,
         )
         for agent in AGENTS
@@ -93,7 +81,7 @@ async def local_backend(
     async def ask_past(shard: int, query: PastQuery, timeout_s: float) -> Any:
         return await pasts[shard].ask(query, timeout_s=timeout_s)
 
-    backend = AgentsBackend(journals, signals, ask, ask_past)
+    backend = AgentsBackend(journals, signals, ask, ask_past, LocalEmbedding(embedder))
     await backend.start()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(agent.run()) for agents in shards for agent in agents.values()]

@@ -31,10 +31,14 @@ class AgentModel:
         has_limits = bool(settings.user_tokens_a_day or settings.tokens_a_day)
         self._usage = UsageFollower(journal, budgets, agent) if has_limits else None
 
+    async def start(self) -> None:
+        """Learn from the log what was used today; once, before anybody is asked."""
+        if self._usage is not None:
+            await self._usage.start()
+
     async def run(self) -> None:
         """Keep the budgets true to the log until cancelled."""
         if self._usage is not None:
-            await self._usage.start()
             await self._usage.run()
 
     def asking(self, conversations: Conversations) -> Asking:

@@ -16,7 +16,9 @@ from ray.exceptions import RayActorError
 from actors.embedding import Embedded
 from actors.names import Agent
 from actors.past.queries import PastQuery
+from actors.ports import EmbeddingService
 from actors.queries import Query
+from actors.settings import ActorSettings
 from events.errors import MirixError, Unavailable
 
 NAMESPACE = "mirix"
@@ -54,6 +56,15 @@ class SharedEmbedding:
         except (RayActorError, ValueError) as error:
             raise Unavailable("the embedder is restarting; try again") from error
         return embedded
+
+
+def embedding_service(settings: ActorSettings) -> EmbeddingService:
+    """Return the embedder that all agents share: a model on Ray Serve, or the embedder actor."""
+    if not settings.embedding_model:
+        return SharedEmbedding()
+    from actors.models.serve_handle import ServeEmbedding  # with Ray Serve, where it is used
+
+    return ServeEmbedding(settings.embedding_model)
 
 
 class ActorDirectory:

@@ -12,7 +12,7 @@ from actors.logs import configure_logs
 from actors.names import Agent
 from actors.past.queries import PastQuery
 from actors.queries import Query
-from actors.remote import ActorDirectory
+from actors.remote import ActorDirectory, embedding_service
 from actors.settings import ActorSettings
 from events.codec import Codec
 from events.journal import Journal
@@ -40,7 +40,9 @@ async def open_backend(settings: ActorSettings) -> AsyncIterator[tuple[AgentsBac
         async def ask_past(shard: int, query: PastQuery, timeout_s: float) -> Any:
             return await directory.ask_past(shard, query, timeout_s)
 
-        backend = AgentsBackend(journals, connection.signals, ask, ask_past)
+        backend = AgentsBackend(
+            journals, connection.signals, ask, ask_past, embedding_service(settings)
+        )
         await backend.start()
         try:
             yield backend, keystore

@@ -8,12 +8,11 @@ bounded queue that makes searching wait when the log cannot keep up.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from actors.embedding import Embedder
 from actors.finding import QUERY_CHARS_MAX, count, find, text_to_embed, wants_vector
+from actors.ports import EmbeddingService
 from actors.queries import CountAll, SearchMemories, SearchOutcome
 from actors.shell import Shell
 from events.catalogue import SearchHit, SearchPerformed
@@ -37,12 +36,10 @@ log = structlog.get_logger(__name__)
 class Searcher:
     """Searches the index that the search agent's shell keeps."""
 
-    def __init__(self, shell: Shell, journal: Journal, embedder: Embedder) -> None:
+    def __init__(self, shell: Shell, journal: Journal, embedding: EmbeddingService) -> None:
         self._shell = shell
         self._journal = journal
-        self._embedder = embedder
-        # Beside the thread that owns the state: embedding must not hold up folding.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
+        self._embedding = embedding
         self._records: asyncio.Queue[NewEvent] = asyncio.Queue(RECORDS_WAITING_MAX)
 
     @property
@@ -69,7 +66,8 @@ class Searcher:
         else:
             # Side by side: embedding takes about as long as the index is behind.
             vector, _ = await asyncio.gather(
-                self._embedded(text), self._shell.wait_for(min_position, timeout_s)
+                self._embedded(text),
+                self._shell.wait_for(min_position, timeout_s, user=request.user),
             )
             if text is not None:  # a name that was first said meanwhile counts as one
                 newer = await self._shell.on_state(lambda: text_to_embed(self._index, request))
@@ -85,10 +83,7 @@ class Searcher:
         """Return a question's vector; none where the way of searching needs none."""
         if text is None:
             return None
-        vectors = await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._embedder.embed, [text]
-        )
-        vector: Vector = vectors[0]
+        vector: Vector = (await self._embedding.embed([text])).vectors[0]
         return vector
 
     async def count(self, query: CountAll) -> dict[str, int]:

@@ -13,13 +13,17 @@ from events.errors import Misconfigured
 
 
 class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where log, keys, snapshots and models are, and how the agents work; times in seconds."""
+    """Where log, keys, snapshots and models are, and how the agents work; times in seconds.
+
+    `embedding_model` is the name of a model of vectors on Ray Serve; empty: the local embedder.
+    """
 
     log: LogSettings
     keys_file: Path
     master_key_file: Path
     snapshots_dir: Path
     models_dir: Path
+    embedding_model: str = ""
     embedder_precision: Literal["int8", "fp32"] = "int8"
     embedder_threads: int = 2
     snapshot_every_events: int = 20_000

@@ -145,7 +145,9 @@ class Shell:
                 await self._gate.wait_for(position)
                 if user and self.decider.readers_wait:
                     await self._ledger.wait_for_user(user, position)
-                await self._gate.wait_for(self._committer.marker)
+                ahead = self._judge.ahead(user) if user else self._committer.marker
+                # What is not in the log yet does not follow from `position`, or is not waited for.
+                await self._gate.wait_for(min(ahead, self._committer.marker))
         except TimeoutError:
             raise DeadlineExceeded(
                 f"agent {self.agent} is at {self._gate.position}, not yet at {position}, after"

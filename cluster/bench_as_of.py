@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from actors.embedding import HashEmbedder
-from actors.local import LocalEmbedding
+from actors.embedding import HashEmbedder, LocalEmbedding
 from actors.past.past import Past
 from actors.past.queries import AskPast
 from actors.queries import SearchMemories

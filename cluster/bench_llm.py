@@ -217,8 +217,9 @@ def over_http(client: httpx2.AsyncClient, url: str) -> Stream:
 
 
 def content_of(chunk: dict[str, Any]) -> bool:
-    """Say whether a chunk brings a part of the answer."""
-    return any(choice["delta"].get("content") for choice in chunk["choices"])
+    """Say whether a chunk brings a part of the answer, were it a byte that shows nothing yet."""
+    deltas = [choice["delta"] for choice in chunk["choices"]]
+    return any(delta.get("content") is not None and "role" not in delta for delta in deltas)
 
 
 async def _over_http(url: str, *, requests: int, tokens: int) -> Pace:

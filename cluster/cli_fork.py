@@ -131,7 +131,8 @@ async def _forked(
     from events.envelope import Event
     from projections.snapshots import NoSnapshots
 
-    chosen, wanted = chosen_model(extractor[0], data), decider_settings(settings)
+    wanted = decider_settings(settings)
+    chosen = chosen_model(extractor[0], data, reuse=extractor[1])
     if keep is not None:
         check_free(keep)
     async with open_source(data, **source) as events:

@@ -24,8 +24,20 @@ from events.errors import MirixError
 
 USER = "demo"
 SAID = "Please remember that I live in Lisbon. What do you know about me?"
-#: A model of this size needs next to nothing.
-_TOML = "[vllm]\nkv_cache_gib = 1\n"
+#: A model of this size needs next to nothing, but a busy processor takes its time.
+_TOML = """
+[vllm]
+kv_cache_gib = 1
+
+[[models]]
+name = "vllm"
+kind = "vllm"
+model = "chat"
+rank = 0
+first_token_s = 60
+deadline_s = 120
+context_tokens = 2048
+"""
 _READ_S = 30.0
 
 
@@ -86,9 +98,12 @@ async def _chat(directory: DataDir, record: SystemRecord) -> None:
     rows = table("answered by", "prompt tokens", "completion tokens")
     rows.add_row(answer["model"], str(usage["prompt_tokens"]), str(usage["completion_tokens"]))
     out.print(rows)
-    must(answer["model"] != "extractive", "the model did not answer, a quotation did")
+    if answer["model"] == "extractive":
+        failed = [event["payload"] for event in await _events(record.url, key, "GenerationFailed")]
+        why = "; ".join(f"{one['provider']}: {one['kind']} ({one['detail']})" for one in failed)
+        raise DemoFailed(f"the model did not answer, a quotation did: {why or 'it was not asked'}")
     headline("What the log keeps of it: a rebuild, a fork or a replay asks no model again")
-    events = await _generations(record.url, key)
+    events = await _events(record.url, key, "GenerationCompleted")
     must(bool(events), "no generation is in the log")
     rows = table("position", "event", "purpose", "provider", "model", "prompt", "ms")
     for event in events:
@@ -99,11 +114,11 @@ async def _chat(directory: DataDir, record: SystemRecord) -> None:
     out.print("The words were noise: the weights are random. With a trained model the way is this.")
 
 
-async def _generations(url: str, key: str) -> list[dict[str, Any]]:
+async def _events(url: str, key: str, kind: str) -> list[dict[str, Any]]:
     async with httpx2.AsyncClient(
         base_url=url, headers={"X-API-Key": key}, timeout=_READ_S, trust_env=False
     ) as http:
-        answer = await http.get("/api/v1/events", params={"type": "GenerationCompleted"})
+        answer = await http.get("/api/v1/events", params={"type": kind})
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["items"]
         return found

@@ -36,6 +36,9 @@ Kept = Annotated[int, msgspec.Meta(ge=2, le=1000, description="a whole number fr
 Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400")
 ]
+Hours = Annotated[
+    float, msgspec.Meta(ge=0, le=8760, description="a number of hours from 0 (never) to 8760")
+]
 #: The lengths that the gateway takes (`serve.access`), checked here before anything is started.
 BOOTSTRAP_CHARS_MIN, BOOTSTRAP_CHARS_MAX = 8, 512
 BootstrapKey = Annotated[
@@ -80,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every_events: Events = 20_000
     snapshot_every_s: Seconds = 3600.0
     snapshots_kept: Kept = 8
+    consolidate_every_h: Hours = 0.0
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0
     log_level: LogLevel = "info"

@@ -152,6 +152,10 @@ class _Supervisor:
         """Start all but the models: until one is there, answers come from the next in order."""
         await self._start_actors(stack, log, operator)
         await self._wait_ready(operator)
+        if self._settings.consolidate_every_h:
+            schedule = asyncio.create_task(wiring.keep_consolidating(self._settings, log))
+            stack.callback(schedule.cancel)
+            schedule.add_done_callback(_tell_of_end)
         self._write(state="ready", url=self._url)
 
     async def _start_models(self) -> None:
@@ -294,3 +298,9 @@ class _Supervisor:
     def _write(self, **changes: Any) -> None:
         self._record = msgspec.structs.replace(self._record, **changes)
         self._directory.write_system(self._record)
+
+
+def _tell_of_end(schedule: asyncio.Task[None]) -> None:
+    """Say so when the schedule ended by an error: the system goes on without it."""
+    if not schedule.cancelled() and schedule.exception() is not None:
+        _log.error("consolidation_schedule_ended", exc_info=schedule.exception())

@@ -57,8 +57,10 @@ def make_chat_model(directory: Path, *, seed: int = 0) -> None:
     hidden, inner, layers, heads, key_heads, head = _HIDDEN, 256, _LAYERS, 4, 2, 32
     random = _Random(seed)
     weights = {"model.embed_tokens.weight": random.normal(_VOCABULARY, hidden)}
-    # Its logit is always zero, and some other is larger: an answer is as long as was asked for.
-    weights["model.embed_tokens.weight"][[_STOP, _END_OF_TURN]] = 0
+    # Their logits are always zero, and some other is larger: an answer is as long as was asked for,
+    # and all of it is text.
+    mute = [*range(len(_SPECIAL)), *range(_tokenizer(framed=False).get_vocab_size(), _VOCABULARY)]
+    weights["model.embed_tokens.weight"][mute] = 0
     for layer in range(layers):
         at = f"model.layers.{layer}"
         for name, rows, columns in (

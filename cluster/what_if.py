@@ -12,7 +12,7 @@ import msgspec
 
 from actors.deciders.settings import DeciderSettings
 from actors.extraction.extractor import EXTRACTORS, Extractor
-from events.errors import CommandRejected
+from events.errors import CommandRejected, Unavailable
 from events.hints import hint
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 _METHODS = ("from_message", "from_document")
 
 
-def chosen_model(extractor: str, data: Path | None) -> ForkModel:
+def chosen_model(extractor: str, data: Path | None, *, reuse: bool) -> ForkModel:
     """Return who extracts in a fork, and whom that may ask: the providers of this system.
+
+    A model on a system that is not running is not asked; with `reuse`, the log still answers.
 
     Raises:
         CommandRejected: there is no such extractor.
-        Unavailable: the model runs on a system that is not there.
+        Unavailable: it is to be asked anew, and runs on a system that is not there.
     """
     from cluster.fork_models import ForkModel, fork_model, means_model
 
@@ -42,7 +44,13 @@ def chosen_model(extractor: str, data: Path | None) -> ForkModel:
         from cluster.data_dir import DataDir
 
         directory = DataDir(settings.data_dir)
-        ray_host.join_ray(directory, presence.ready_system(directory).ray_address)
+        try:
+            record = presence.ready_system(directory)
+        except Unavailable:
+            if not reuse:
+                raise
+            return ForkModel(chosen.extractor, None, chosen.prefer)
+        ray_host.join_ray(directory, record.ray_address)
     return chosen
 
 

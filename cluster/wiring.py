@@ -6,17 +6,22 @@ Nothing else in `cluster/` knows how agents are hosted or how the gateway is dep
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actors.settings import ActorSettings
 from cluster.data_dir import DataDir, SystemRecord
-from cluster.model_settings import VLLM, model_settings
+from cluster.model_settings import VLLM, model_settings, served_name
 from cluster.settings import Settings
 from cluster.vllm_models import vllm_models
+from events.codec import Codec
 from events.connection import LogSettings
 from events.errors import Misconfigured
+from events.journal import Journal
+from events.sealing import KeyRing
 from events.sqlite_keystore import SqliteKeyStore
 from serve.access import bootstrap, pepper_of
 from serve.settings import ServeSettings
@@ -70,13 +75,24 @@ def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
         start_timeout_s=settings.ready_timeout_s,
         log_level=settings.log_level,
         models=model_settings(settings),
+        embedding_model=embedding_model(settings),
     )
 
 
 def serve_settings(settings: Settings) -> ServeSettings:
     """Return what the gateway needs."""
-    models = tuple(provider.name for provider in model_settings(settings).providers)
-    return ServeSettings(host=settings.host, port=settings.port, models=models)
+    providers = sorted(model_settings(settings).providers, key=lambda provider: provider.rank)
+    return ServeSettings(
+        host=settings.host,
+        port=settings.port,
+        models=tuple(provider.name for provider in providers),
+        model_kinds=tuple(provider.kind for provider in providers),
+    )
+
+
+def embedding_model(settings: Settings) -> str:
+    """Return the name of the model of vectors on this system's Ray Serve; empty: there is none."""
+    return served_name(settings.llm_embedding_model) if runs_models(settings) else ""
 
 
 def start_agents(
@@ -153,6 +169,19 @@ def _models_here(settings: Settings) -> tuple[VllmSettings, ...]:
 
     cluster: Any = ray
     return vllm_models(settings, cluster.cluster_resources().get("GPU", 0.0))
+
+
+async def keep_consolidating(settings: Settings, log: LogSettings) -> None:
+    """Ask for everybody's consolidation as often as the settings say, until cancelled."""
+    from actors.connecting import connected
+    from cluster.scheduling import ConsolidationSchedule
+
+    async with AsyncExitStack() as stack:
+        connection = await connected(stack, actor_settings(settings, log))
+        codec = Codec(KeyRing(keystore(DataDir(settings.data_dir))))
+        journals = [Journal(connection.log(shard), codec) for shard in range(settings.shards)]
+        every = timedelta(hours=settings.consolidate_every_h)
+        await ConsolidationSchedule(journals, every).run()
 
 
 async def put_keys_in_use(settings: Settings, log: LogSettings, operator_key: str) -> str | None:

@@ -13,10 +13,15 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from actors.extraction.masking import plain
 from actors.extraction.secrets import mask, scan_secrets
 from actors.models.port import Turn
 from events.memory import Value
 from projections.conversations import Message
+
+#: Of the conversation around what is asked, and of one message in it, in characters.
+CONVERSATION_CHARS_MAX = 6000
+MESSAGE_CHARS_MAX = 1500
 
 ROOT = Path(__file__).parent
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -59,14 +64,20 @@ def prompt(name: str) -> Prompt:
 def conversation_text(messages: Iterable[Message], summary: str = "") -> str:
     """Return messages one a line, `[2026-01-07 09:30] Ann: ...`, after a summary of older ones.
 
-    Secrets are blotted out: they are nothing for a model, which may be somebody else's.
+    Secrets are blotted out: they are nothing for a model, which may be somebody else's. When there
+    is more than a prompt has room for, the oldest are left out, and a long one is cut.
     """
-    lines = [f"(before: {summary})"] if summary else []
-    for message in messages:
+    lines: list[str] = []
+    room = CONVERSATION_CHARS_MAX
+    for message in reversed(list(messages)):
         speaker = message.name or message.role
-        said = without_secrets(message.content)
-        lines.append(f"[{message.said_at:%Y-%m-%d %H:%M}] {speaker}: {said}")
-    return "\n".join(lines)
+        said = plain(without_secrets(message.content))[:MESSAGE_CHARS_MAX]
+        line = f"[{message.said_at:%Y-%m-%d %H:%M}] {speaker}: {said}"
+        room -= len(line)
+        if room < 0:
+            break
+        lines.append(line)
+    return "\n".join([*([f"(before: {summary})"] if summary else []), *reversed(lines)])
 
 
 def without_secrets(text: str) -> str:

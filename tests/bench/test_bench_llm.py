@@ -59,5 +59,6 @@ def test_prompts_differ_from_their_first_word() -> None:
 def test_only_chunks_with_words_count() -> None:
     """The opening, the end and the usage are not tokens."""
     assert content_of({"choices": [{"delta": {"content": "x"}}]})
+    assert content_of({"choices": [{"delta": {"content": ""}}]})
     assert not content_of({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
     assert not content_of({"choices": []})

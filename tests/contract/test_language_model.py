@@ -241,23 +241,6 @@ async def test_output_schema_that_is_none_is_refused(make_subject: MakeSubject) 
     assert (await failure(subject.model, asked(output=nonsense))).kind == "refused"
 
 
-async def test_extractive_model_refuses_what_no_quotation_can_do(make_subject: MakeSubject) -> None:
-    """It follows no schema, and says so instead of trying."""
-    failed = await failure(make_subject("extractive").model, asked(output=SCHEMA, question="Who?"))
-
-    assert failed.kind == "refused"
-
-
-async def test_extractive_model_says_what_it_quoted(make_subject: MakeSubject) -> None:
-    """`cited` are indices into what was recalled."""
-    other = remembered()
-    request = asked(question="Where is the kiln?", recalled=(remembered(), other))
-
-    generation = await whole(make_subject("extractive").model, request)
-
-    assert generation.cited == (0,)
-
-
 async def test_tool_calls_go_out_and_their_results_come_back(subject: Subject) -> None:
     """A call is put together from its pieces; its result goes to the provider with the call."""
     question = Turn(role="user", content=f"Please {USE_THE_TOOL}")

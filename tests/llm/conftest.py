@@ -60,7 +60,10 @@ class Models:
         return ServeEmbedding(model or self.embedding.served_name)
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum of what the chat model's engine told Prometheus, every ten seconds."""
+        """Return the sum of what the chat model's engine told Prometheus in the last ten seconds.
+
+        Before it told anything of this, -1.
+        """
         import ray
 
         port = ray.nodes()[0]["MetricsExportPort"]
@@ -71,8 +74,7 @@ class Models:
             for line in lines
             if line.startswith(f"{name}{{") and all(label in line for label in wanted)
         ]
-        assert found, f"the engine tells nothing of {name}"
-        return sum(found)
+        return sum(found) if found else -1.0
 
     def replica(self) -> psutil.Process:
         """Return the process of the chat model's replica."""

@@ -6,9 +6,9 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from actors.embedding import HashEmbedder
+from actors.embedding import HashEmbedder, LocalEmbedding
 from actors.finding import count, find, text_to_embed, wants_vector
-from actors.local import LocalEmbedding, local_backend
+from actors.local import local_backend
 from actors.names import AGENTS, OWNER_OF, Agent
 from actors.past.past import Past
 from actors.past.queries import (

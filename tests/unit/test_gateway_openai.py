@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
@@ -16,14 +13,11 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
 from actors.progress import AnswerPart
-from events.catalogue import MessageReceived
-from serve.settings import ServeSettings
 from tests.unit.fakes.gateway import V1
 from tests.unit.fakes.local_gateway import local_gateway
-from tests.unit.fakes.scripted_chat import KEY, ScriptedChat, scripted, until
+from tests.unit.fakes.openai_client import ASK, TEXT, served
+from tests.unit.fakes.scripted_chat import KEY, until
 
-TEXT = "You live in Oslo [1]."
-ASK: Any = [{"role": "user", "content": "Where do I live?"}]
 TOOL: Any = {
     "type": "function",
     "function": {
@@ -37,28 +31,6 @@ CALL = {
     "type": "function",
     "function": {"name": "weather", "arguments": '{"city":"Oslo"}'},
 }
-
-
-class Served:
-    """What a test needs: the chat agent to play, the official client, and a plain one."""
-
-    def __init__(self, chat: ScriptedChat, http: httpx2.AsyncClient) -> None:
-        self.chat = chat
-        self.http = http
-        self.client = AsyncOpenAI(api_key=KEY, base_url=f"{chat.url}/v1", max_retries=0)
-
-    def ask(self, **fields: Any) -> asyncio.Task[Any]:
-        """Ask in the background."""
-        asked = {"model": "mirix", "messages": ASK, **fields}
-        return asyncio.create_task(self.client.chat.completions.create(**asked))
-
-
-@asynccontextmanager
-async def served(settings: ServeSettings | None = None) -> AsyncIterator[Served]:
-    async with scripted(settings) as (chat, http):
-        one = Served(chat, http)
-        async with one.client:
-            yield one
 
 
 async def test_answer_comes_with_its_usage_when_asked() -> None:
@@ -325,51 +297,6 @@ async def test_answer_is_given_up_when_the_client_goes_away() -> None:
         assert it.chat.unheard[message.message_id] == [0.0]
 
 
-async def test_models_are_the_assistants_and_the_configured_ones_when_listed() -> None:
-    """Each can be asked for, a profile by its name as well."""
-    async with served(ServeSettings(models=("big", "small"), model_kinds=("vllm", "openai"))) as it:
-        made = await it.http.post(f"{V1}/agents/", json={"name": "Travel helper"})
-        agent = made.json()["id"]
-        listed = [one.id async for one in it.client.models.list()]
-        assert listed == ["mirix", "big", "small", agent]
-        assert (await it.client.models.retrieve("Travel helper")).id == agent
-        with pytest.raises(openai.NotFoundError):
-            await it.client.models.retrieve("nobody/at-all")
-        expected = {"big": ("", "big"), "Travel helper": (agent, ""), agent: (agent, "")}
-        for count, (model, (assistant, name)) in enumerate(expected.items(), start=1):
-            asking = it.ask(model=model)
-            message: MessageReceived = (await it.chat.asked(count))[-1]
-            assert message.options is not None
-            assert (message.assistant, message.options.model) == (assistant, name)
-            await it.chat.finish(message, TEXT)
-            assert (await asking).model == model
-        shown = (await it.http.get(f"{V1}/models")).json()["models"]
-        assert shown == [
-            {"name": "big", "kind": "vllm", "default": True},
-            {"name": "small", "kind": "openai", "default": False},
-        ]
-
-
-async def test_vectors_are_equal_when_asked_for_as_numbers_or_as_base64() -> None:
-    """The SDK asks for base64 by itself; a text alone is a list of one."""
-    async with served() as it:
-        texts = ["Ann lives in Oslo", "安住在奥斯陆"]
-        coded = await it.client.embeddings.create(model="mirix", input=texts)
-        plain = await it.client.embeddings.create(
-            model="mirix", input=texts, encoding_format="float"
-        )
-        assert [one.embedding for one in coded.data] == [one.embedding for one in plain.data]
-        assert [one.index for one in coded.data] == [0, 1]
-        assert abs(sum(number**2 for number in coded.data[0].embedding) - 1) < 1e-5
-        assert coded.usage.total_tokens > 0
-        alone = await it.client.embeddings.create(model="mirix", input=texts[0])
-        assert alone.data[0].embedding == coded.data[0].embedding
-        with pytest.raises(openai.BadRequestError):
-            await it.client.embeddings.create(model="mirix", input=[[1, 2]])
-        with pytest.raises(openai.BadRequestError):
-            await it.client.embeddings.create(model="mirix", input="x", dimensions=7)
-
-
 def test_real_agents_answer_when_the_synchronous_client_asks() -> None:
     """Nothing is scripted here: what one dialogue tells, another one finds, with its source."""
     with (
@@ -388,7 +315,7 @@ def test_real_agents_answer_when_the_synchronous_client_asks() -> None:
         )
         said = [one.choices[0].delta.content or "" for one in chunks]
         assert "Biscuit" in "".join(said)
-        assert len(said) > 3
+        assert len(said) > 2
         strangers = client.chat.completions.create(model="mirix", messages=asked, user="bob")
         assert "Biscuit" not in (strangers.choices[0].message.content or "")
 

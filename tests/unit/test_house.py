@@ -21,6 +21,10 @@ EDGES = {
     "nats": ("events/", "cluster/bench_replay.py"),
     "faiss": ("projections/faiss_index.py",),
     "obstore": ("cluster/object_store.py",),
+    "openai": ("actors/models/openai_wire.py", "actors/models/serve_handle.py"),
+    "anthropic": ("actors/models/anthropic_wire.py",),
+    "limits": ("actors/models/budgets.py",),
+    "purgatory": ("actors/models/breakers.py",),
     "ray": (
         "actors/host.py",
         "actors/fleet.py",
@@ -199,9 +203,10 @@ def test_no_file_names_a_registry() -> None:
     assert not named
 
 
-def test_lock_has_hashes_and_no_addresses() -> None:
+@pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.lock")), ids=name_of)
+def test_lock_has_hashes_and_no_addresses(lock: Path) -> None:
     """Every requirement is pinned and hashed; no index is named."""
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    lines = lock.read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith((" ", "#"))]
 
     assert not [line for line in lines if "://" in line or line.startswith("-")]

@@ -73,6 +73,7 @@ class SlowModel:
     def __init__(self) -> None:
         self.held: dict[str, asyncio.Event] = {}
         self.asked: list[str] = []
+        self.was_asked = asyncio.Event()
 
     def hold(self, word: str) -> asyncio.Event:
         return self.held.setdefault(word, asyncio.Event())
@@ -80,6 +81,7 @@ class SlowModel:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Told, None]:
         word = request.turns[-1].content
         self.asked.append(word)
+        self.was_asked.set()
         if word in self.held:
             await self.held[word].wait()
         else:
@@ -128,14 +130,6 @@ async def recorded_words(journal: Journal) -> list[str]:
     ]
 
 
-async def until(condition: asyncio.Future[None] | object, *, timeout_s: float = 10) -> None:
-    """Wait until a condition (a callable) holds."""
-    assert callable(condition)
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.001)
-
-
 async def test_a_slow_lane_holds_up_nobody_else() -> None:
     """What one person waits for does not delay what comes of another's words."""
     journal, model = new_journal(), SlowModel()
@@ -160,7 +154,7 @@ async def test_in_a_lane_each_cause_is_decided_on_what_came_of_the_one_before() 
     end = await say(journal, "first", "second", "third")
     shell = asking_shell(journal, model)
     async with running(shell):
-        await until(lambda: model.asked == ["first"])
+        await asyncio.wait_for(model.was_asked.wait(), 10)
         release.set()
         await shell.wait_for(end, 10, user="usr_ann")
     assert model.asked == ["first", "second", "third"]
@@ -241,7 +235,7 @@ async def test_every_effect_is_in_the_log_once_when_the_shell_is_ended_in_flight
             before = len(await recorded_words(journal))
             async with asyncio.timeout(10):
                 while before < 30 and len(await recorded_words(journal)) == before:
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)  # noqa: ASYNC110  # a log has no such event
     shell, calm = asking_shell(journal, SlowModel()), asking_shell(quiet, SlowModel())
     async with running(shell), running(calm):
         for number in range(3):

@@ -199,7 +199,6 @@ def test_superseded_memory_is_found_again_when_it_is_restored() -> None:
     assert [hit.id for hit in find(view, "wooden")] == ["mem1"]
 
 
-
 def test_secret_is_blotted_out_of_its_message_once_the_vault_keeps_it() -> None:
     """Neither shown nor found, and its message keeps its vector."""
     text = "Note that the alarm code is 5520, please."

@@ -15,9 +15,8 @@ import httpx2
 import uvicorn
 
 from actors.backend import AgentsBackend
-from actors.embedding import HashEmbedder
+from actors.embedding import HashEmbedder, LocalEmbedding
 from actors.hearing import complete_part
-from actors.local import LocalEmbedding
 from actors.names import Agent
 from actors.past.queries import PastQuery
 from actors.progress import (

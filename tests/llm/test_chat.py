@@ -95,7 +95,7 @@ async def test_tool_is_called_when_the_model_has_to(models: Models) -> None:
     tool = ToolOffered(name="look_up", description="Look something up.", input_schema=ARGUMENTS)
 
     # Of two blanks in a row, the likeliest goes on for ever; a drawn one does not.
-    asked = request(tools=(tool,), max_tokens=1000, temperature=1.0, seed=1)
+    asked = request("hi", tools=(tool,), max_tokens=300, temperature=1.0, seed=1)
     answer = await whole(models.model(handle=Insisting(handle)), asked)
 
     (call,) = answer.tool_calls

@@ -234,8 +234,9 @@ async def test_every_effect_is_in_the_log_once_when_the_shell_is_ended_in_flight
         async with running(shell):
             before = len(await recorded_words(journal))
             async with asyncio.timeout(10):
-                while before < 30 and len(await recorded_words(journal)) == before:
-                    await asyncio.sleep(0)  # noqa: ASYNC110  # a log has no such event
+                # A log has no event to wait for.
+                while before < 30 and len(await recorded_words(journal)) == before:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
     shell, calm = asking_shell(journal, SlowModel()), asking_shell(quiet, SlowModel())
     async with running(shell), running(calm):
         for number in range(3):

@@ -180,7 +180,7 @@ class Answerer:
     def _cancelled(self, message: MessageReceived, making: Making) -> AnswerAbandoned:
         detail = "nobody waited for the answer any more"
         if making.asked is not None:
-            request, prompt_hash, since_s = making.asked
+            request, prompt_hash, since_s, _ = making.asked
             lasted_s = asyncio.get_running_loop().time() - since_s
             failed = GenerationFailed(
                 generation_id=request.generation_id,
@@ -189,6 +189,7 @@ class Answerer:
                 model=request.model,
                 kind="cancelled",
                 detail=detail,
+                usage=making.used(),
                 duration_ms=round(lasted_s * 1000),
             )
             making.record((failed,), SYSTEM_PROMPT, prompt_hash)
@@ -198,8 +199,10 @@ class Answerer:
         self, message: MessageReceived, making: Making, failure: ModelFailed
     ) -> AnswerAbandoned:
         if making.asked is not None:
-            request, prompt_hash, _ = making.asked
-            failures = failure.failures or (not_asked(request, failure),)
+            request, prompt_hash, *_ = making.asked
+            stopped = msgspec.structs.replace(not_asked(request, failure), usage=making.used())
+            # Without attempts of its own it was us who ended it, in the middle.
+            failures = failure.failures or (stopped,)
             making.record(failures, SYSTEM_PROMPT, prompt_hash)
         return _abandoned(message, making, failure.kind, failure.message)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from actors.effects import Generate
 from actors.models.port import (
@@ -21,9 +22,13 @@ from actors.models.port import (
 from actors.names import Agent
 from actors.ports import Conversations
 from actors.prompts import conversation_text, dialogue_hash
+from actors.queries import Window
 from events.catalogue import GenerationCompleted, GenerationFailed, Payload
 from events.envelope import Event
+from events.errors import DeadlineExceeded
 from events.ids import derived_id
+
+log = structlog.get_logger(__name__)
 
 
 class Asking:
@@ -67,9 +72,14 @@ class Asking:
     async def _turns(self, cause: Event, asked: Generate) -> tuple[Turn, ...]:
         if not asked.window or not asked.conversation:
             return joined(asked.turns)
-        window = await self._conversations.window(
-            cause.user, asked.conversation, before=cause.position, limit=asked.window
-        )
+        try:
+            window = await self._conversations.window(
+                cause.user, asked.conversation, before=cause.position, limit=asked.window
+            )
+        except DeadlineExceeded as error:
+            # The chat agent is far behind. What was said now must not be lost over what was before.
+            log.warning("conversation_left_out", cause=cause.id, error=error.message)
+            window = Window()
         before = conversation_text(window.messages, window.summary)
         said = Turn(role="user", content=before or "(nothing was said before)")
         return joined((asked.turns[0], said, *asked.turns[1:]))

@@ -117,8 +117,9 @@ class Committer:
         """Append what follows from `plans`; what the log does not take is parked, alone."""
         try:
             await self._append_all(plans, through)
-        except CommandRejected as error:
-            # Too much for one batch, or for one event: halve until the one is found.
+        except (CommandRejected, UnicodeError, OverflowError, TypeError) as error:
+            # Too much for one batch or event, or nothing that can be written (half a character
+            # that a model said): halve until the one is found.
             if len(plans) == 1:
                 await self._park(plans[0], error)
                 await self._append_all(plans, through)

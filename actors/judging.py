@@ -7,6 +7,7 @@ for anything. Plans come out: what follows from a cause, to be carried out by th
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -80,6 +81,8 @@ class Judge:
     def resume(self, plans: Sequence[Plan]) -> None:
         """Let the decider go on where it asked a model."""
         for plan in plans:
+            if self._is_erased(plan.cause.user):
+                plan.steps = []
             last = plan.steps[-1] if plan.steps else None
             if plan.failure is None and last and isinstance(last.effect, Generate) and last.told:
                 told = partial(self.decider.resume, plan.cause, last.effect, last.told)
@@ -94,7 +97,9 @@ class Judge:
         plans, without = [], []
         for one in landed:
             while (cause := self._lanes.next_of(one.lane)) is not None:
-                plan = self._decide(cause, one.lane)
+                # Who was erased while they waited is nobody's question to a model any more.
+                erased = self._is_erased(cause.user)
+                plan = None if erased else self._decide(cause, one.lane)
                 if plan is None:
                     without.append(cause.position)
                     continue
@@ -156,8 +161,20 @@ class Judge:
             self._settle(cause.user)
         # A decision is pure: it would fail again. The cause is parked, what follows goes on.
         except Exception as error:
-            self._log.exception("cause_not_decided", cause=cause.id, position=cause.position)
+            # Not its words, which may quote what a person said: what it is, and where.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self._log.error(
+                "cause_not_decided",
+                cause=cause.id,
+                position=cause.position,
+                error=type(error).__name__,
+                where=f"{where.filename}:{where.lineno}",
+            )
             plan.give_up(error)
+
+    def _is_erased(self, user: str) -> bool:
+        self.keys.forget(user)
+        return self.keys.is_erased(user)
 
     def _settle(self, user: str) -> None:
         self.decider.settle(user)

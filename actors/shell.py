@@ -146,7 +146,6 @@ class Shell:
                 if user and self.decider.readers_wait:
                     await self._ledger.wait_for_user(user, position)
                 ahead = self._judge.ahead(user) if user else self._committer.marker
-                # What is not in the log yet does not follow from `position`, or is not waited for.
                 await self._gate.wait_for(min(ahead, self._committer.marker))
         except TimeoutError:
             raise DeadlineExceeded(
@@ -212,6 +211,8 @@ class Shell:
 
     async def close(self) -> None:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
+        # A turn that was cut short may still be folding: what was not committed must not be kept.
+        await self._in_owner(lambda: None)
         if self._judge.applied == self._gate.position:
             with suppress(TimeoutError):  # the log is gone before us: the next start takes longer
                 async with asyncio.timeout(CLOSING_S):
@@ -361,12 +362,12 @@ class Shell:
         """Keep a snapshot; what is open has to be in the log, since a snapshot stands for all."""
         if not self._ledger.is_told:
             await self._committer.mark(self._judge.applied)
-        await self._in_owner(self._save_snapshot)
+        await self._in_owner(partial(self._save_snapshot, self._judge.applied))
 
-    def _save_snapshot(self) -> None:
-        if self._judge.applied > 0:
-            self._snapshots.save(self.projection, self._judge.applied)
-        self._snapshot = self._judge.applied
+    def _save_snapshot(self, position: int) -> None:
+        if position > 0:
+            self._snapshots.save(self.projection, position)
+        self._snapshot = position
         self._saved_at_s = time.monotonic()
 
     async def _keep_saving(self) -> None:

@@ -178,7 +178,9 @@ def body_of(number: int, tokens: int, model: str = NAME) -> dict[str, Any]:
         "model": model,
         "messages": [{"role": "user", "content": _text(number)}],
         "max_tokens": tokens,
-        "temperature": 0.0,
+        # Greedy, random weights say one byte for ever, which shows as no text at all.
+        "temperature": 1.0,
+        "seed": number,
         "ignore_eos": True,
         "stream": True,
     }

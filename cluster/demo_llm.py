@@ -108,8 +108,10 @@ async def _chat(directory: DataDir, record: SystemRecord) -> None:
     rows = table("position", "event", "purpose", "provider", "model", "prompt", "ms")
     for event in events:
         told = event["payload"]
-        words = (told["purpose"], told["provider"], told["model"], told["prompt"])
-        rows.add_row(str(event["position"]), event["type"], *words, str(told["duration_ms"]))
+        # Events leave out what has its default.
+        words = [told.get(name, "") for name in ("provider", "model", "prompt")]
+        purpose, took = told.get("purpose", "answer"), str(told.get("duration_ms", 0))
+        rows.add_row(str(event["position"]), event["type"], purpose, *words, took)
     out.print(rows)
     out.print("The words were noise: the weights are random. With a trained model the way is this.")
 

@@ -201,14 +201,16 @@ def messages_of(
     )
     if not form.context:
         return (message,)
+    told = _as_text(form.context)
     put_in_front = MessageReceived(
         message_id=derived_id("msg", message.message_id, "context"),
         conversation=conversation,
         role="system",
-        content=_as_text(form.context),
+        content=told,
         said_at=message.said_at,
         assistant=assistant,
         tags=("context",),
+        secret_spans=find_secrets(told),
     )
     return put_in_front, message
 

@@ -165,12 +165,12 @@ class BareEngine:
         self._engine = engine
 
     async def generate(self, prompt: Sequence[int], tokens: int) -> AsyncGenerator[int, None]:
-        """Yield how many tokens came, whenever some came; greedy, to the asked-for length."""
+        """Yield how many tokens came, whenever some came, to the asked-for length."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         sampling = SamplingParams(
-            max_tokens=tokens, temperature=0.0, ignore_eos=True, output_kind=RequestOutputKind.DELTA
+            max_tokens=tokens, temperature=1.0, ignore_eos=True, output_kind=RequestOutputKind.DELTA
         )
         outputs = self._engine.generate(
             {"prompt_token_ids": list(prompt)}, sampling, request_id=uuid4().hex

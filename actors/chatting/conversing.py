@@ -82,8 +82,8 @@ class Conversing:
     async def _generate(self, request: GenerationRequest, making: Making) -> Generation:
         """Return what the model says next, told while it comes."""
         prompt_hash = dialogue_hash(request.turns)
-        making.asked = Asked(request, prompt_hash, asyncio.get_running_loop().time())
         before = making.text
+        making.asked = Asked(request, prompt_hash, asyncio.get_running_loop().time(), before)
         joint = _BREAK if before else ""
         generation: Generation | None = None
         async with aclosing(self._model.generate(request)) as told:

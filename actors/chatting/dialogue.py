@@ -116,7 +116,7 @@ def _masked_json(text: str) -> str:
     masked = without_secrets(text)
     try:
         msgspec.json.decode(masked)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter: nested without end
         return "{}"
     return masked
 

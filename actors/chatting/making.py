@@ -16,8 +16,9 @@ import msgspec
 import structlog
 
 from actors.models.port import GenerationRequest
+from actors.models.tokens import estimated_usage
 from actors.progress import AnswerPart, answers_subject, encode_signal
-from events.catalogue import AnswerGiven, GenerationFailed, Payload
+from events.catalogue import AnswerGiven, GenerationFailed, Payload, Usage
 from events.errors import Unavailable
 from events.signals import Signals
 
@@ -25,11 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 class Asked(NamedTuple):
-    """A request to a model, and since when it is asked, on the loop's clock."""
+    """A request to a model, since when it is asked, on the loop's clock, and the text before it."""
 
     request: GenerationRequest
     prompt_hash: str
     since_s: float
+    before: str = ""
 
 
 class Making:
@@ -113,6 +115,12 @@ class Making:
         self.payloads += [
             msgspec.structs.replace(one, prompt=prompt, prompt_hash=prompt_hash) for one in failures
         ]
+
+    def used(self) -> Usage:
+        """Return about what the generation in flight has used: given up, it is paid for as well."""
+        if self.asked is None:
+            return Usage()
+        return estimated_usage(self.asked.request, self.text[len(self.asked.before) :])
 
     # --- who listens -----------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from actors.queries import CoreBlockView, FoundMemory, Window
 from actors.tools import describe_tools
 from events.catalogue import AssistantProfile, MessageReceived
 from events.envelope import Event
-from events.errors import Unavailable
+from events.errors import DeadlineExceeded, Unavailable
 from events.ids import derived_id
 from events.memory import Value
 from events.said import AnswerOptions
@@ -123,13 +123,18 @@ class Preparing:
         limit = self._settings.window_messages
         if not limit:
             return Before()
-        window: Window = await peers.window(
-            cause.user,
-            message.conversation,
-            before=cause.position,
-            limit=limit,
-            answered=True,
-        )
+        try:
+            window: Window = await peers.window(
+                cause.user,
+                message.conversation,
+                before=cause.position,
+                limit=limit,
+                answered=True,
+            )
+        except DeadlineExceeded as error:
+            # Far behind, with much to answer. An answer from memory alone is better than none.
+            log.warning("conversation_left_out", cause=cause.id, error=error.message)
+            return Before()
         ids = frozenset(one.id for one in window.messages)
         return Before(summary=window.summary, turns=remembered_turns(window), ids=ids)
 

@@ -117,7 +117,8 @@ class ToolRounds:
             return _error(f"there is no tool {call.name!r}; there are {', '.join(self._ours)}")
         try:
             arguments = msgspec.json.decode(call.arguments or "{}", type=dict[str, Any])
-        except msgspec.DecodeError as error:  # a ValidationError is one
+            msgspec.msgpack.encode(arguments)  # as it will be recorded: not every number fits
+        except (msgspec.DecodeError, RecursionError, OverflowError) as error:
             return _error(f"the arguments are no JSON object: {error}")
         parts = (self._message_id, self.round, ordinal, call.name, call.arguments)
         call_id = derived_id("call", *parts)

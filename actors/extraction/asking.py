@@ -24,7 +24,7 @@ from actors.effects import Generate
 from actors.extraction.dialogue import PROMPTS, dialogue, once_more
 from actors.extraction.documents import document_finding
 from actors.extraction.extractor import Extractor
-from actors.extraction.finding import Proposal, Utterance
+from actors.extraction.finding import Finding, Proposal, Utterance
 from actors.extraction.hearing import InvalidOutput, hear
 from actors.extraction.material import Cut, Material, cut
 from actors.extraction.outputs import SCHEMAS
@@ -165,8 +165,7 @@ class ModelExtractor:
         """Return what the rules find in pieces, and in what is behind the last one."""
         material = task.material
         if not material.document:
-            # A message is short: the rules read it as a whole, so that places in it are its own.
-            findings = self.fallback.from_message(task.tier, material.utterance) if unread else ()
+            findings = self._of_message(task, unread)
         else:
             text = "\n\n".join([*map(task.cut.masked.restored, unread), task.cut.rest]).strip()
             if len(unread) == task.count:
@@ -179,6 +178,19 @@ class ModelExtractor:
                 else ()
             )
         return tuple(Proposal(finding=one, extractor=self.fallback.name) for one in findings)
+
+    def _of_message(self, task: Task, unread: list[str]) -> tuple[Finding, ...]:
+        """Return what the rules find in a message: in all of it, or only behind the last piece."""
+        utterance, rest = task.material.utterance, task.cut.rest
+        if unread:
+            # As a whole, so that places in it are its own.
+            return self.fallback.from_message(task.tier, utterance)
+        if not rest:
+            return ()
+        behind = len(utterance.text) - len(rest)
+        last = msgspec.structs.replace(utterance, text=rest)
+        found = self.fallback.from_message(task.tier, last)
+        return tuple(_further_on(finding, behind) for finding in found)
 
     def _with_document(self, material: Material, found: Proposals) -> Proposals:
         """Put the document's own resource first: the whole text, with the model's summary of it."""
@@ -201,6 +213,14 @@ class ModelExtractor:
             )
             return (first, *(other for other in found if other is not proposal))
         return (Proposal(finding=own, extractor=self.fallback.name), *found)
+
+
+def _further_on(finding: Finding, chars: int) -> Finding:
+    """Return a finding in the end of a text with its place in the whole of it."""
+    if not finding.secret:
+        return finding
+    start, end = finding.secret_span
+    return msgspec.structs.replace(finding, secret_span=(start + chars, end + chars))
 
 
 def _each_its_matter(found: list[Proposal]) -> list[Proposal]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from actors.extraction.masking import CLOSE, OPEN, dotted, masked, plain
+from actors.extraction.masking import CLOSE, OPEN, dotted, masked
 from actors.extraction.material import Material
 from actors.extraction.outputs import SCHEMAS
 from actors.extraction.related import numbered
 from actors.models.port import Turn
-from actors.prompts import prompt
+from actors.prompts import on_one_line, prompt
 from events.memory import Tier
 from projections.tiers import Memory
 
@@ -64,7 +64,7 @@ def shared_block(material: Material, piece: str, place: tuple[int, int] = (1, 1)
     lines = [
         _document_line(material)
         if material.document
-        else f"A message of the person who is remembered, as: {plain(material.speaker)}",
+        else f"A message of the person who is remembered, as: {on_one_line(material.speaker)}",
         f"Time: {said_at:%Y-%m-%d %H:%M}, a {_DAYS[said_at.weekday()]}",
         *_calendar(said_at),
     ]
@@ -74,8 +74,9 @@ def shared_block(material: Material, piece: str, place: tuple[int, int] = (1, 1)
 
 
 def _document_line(material: Material) -> str:
-    address = f" ({plain(material.uri)})" if material.uri else ""
-    return f"A document that was handed in: {dotted(masked(material.title).shown)}{address}"
+    address = f" ({on_one_line(material.uri)})" if material.uri else ""
+    title = on_one_line(dotted(masked(material.title).shown))
+    return f"A document that was handed in: {title}{address}"
 
 
 def _calendar(moment: datetime) -> list[str]:

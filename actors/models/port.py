@@ -15,6 +15,9 @@ from events.catalogue import GenerationFailed, Usage
 from events.errors import MirixError
 from events.memory import Value
 
+#: An output beyond this is none, whatever the request allowed: an event has to hold it.
+OUTPUT_CHARS_MAX = 200_000
+
 #: What a generation is for; recorded with it.
 Purpose = Literal["answer", "topic", "summary", "extraction", "consolidation", "client"]
 
@@ -175,10 +178,23 @@ async def whole(model: LanguageModel, request: GenerationRequest) -> Generation:
     """Return the whole output.
 
     Raises:
-        ModelFailed: there is none.
+        ModelFailed: there is none, or it has no end.
     """
+    generation: Generation | None = None
+    chars = 0
     async with aclosing(model.generate(request)) as told:
-        pieces = [one async for one in told]
-    generation = pieces[-1]
-    assert isinstance(generation, Generation), "a model ends with the whole or raises"
+        async for one in told:
+            match one:
+                case Delta(text=text):
+                    chars += len(text)
+                case StartedOver():
+                    chars = 0
+                case Generation(text=text):
+                    generation, chars = one, len(text)
+            if chars > OUTPUT_CHARS_MAX:
+                raise ModelFailed(
+                    f"the model did not end: its output passed {OUTPUT_CHARS_MAX} characters",
+                    "invalid",
+                )
+    assert generation is not None, "a model ends with the whole or raises"
     return generation

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from types import ModuleType
@@ -33,6 +34,7 @@ from events.catalogue import GenerationFailed, Usage
 
 #: How long a connection may take.
 CONNECT_S = 10.0
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class Heard:
@@ -51,6 +53,16 @@ class Heard:
         self.model = ""
         self.usage = Usage()
         self.refusal = False
+        self._half = ""
+
+    def said(self, piece: str) -> str:
+        """Add a piece of the text; return what can be told of it: half a sign waits."""
+        piece, self._half = self._half + piece, ""
+        if "\ud800" <= piece[-1:] <= "\udbff":
+            piece, self._half = piece[:-1], piece[-1]
+        piece = whole_signs(piece)
+        self.text += piece
+        return piece
 
     def call(self, index: int, call_id: str | None, name: str | None, arguments: str) -> None:
         """Add a piece of the tool call with this number: arguments come in many pieces."""
@@ -113,8 +125,7 @@ class Wire(ABC):
                 piece = self._take(chunk, heard)
                 if piece or heard.calls:
                     watch.began()
-                if piece:
-                    heard.text += piece
+                if piece := heard.said(piece):
                     yield Delta(text=piece)
         except self._errors() as error:
             if stream is None:
@@ -186,7 +197,14 @@ class Wire(ABC):
         return Generation(
             text=heard.text,
             tool_calls=msgspec.convert(
-                [{**one, "arguments": one["arguments"] or "{}"} for one in heard.calls],
+                [
+                    {
+                        "id": whole_signs(one["id"]),
+                        "name": whole_signs(one["name"]),
+                        "arguments": whole_signs(one["arguments"]) or "{}",
+                    }
+                    for one in heard.calls
+                ],
                 tuple[ToolCall, ...],
             ),
             provider=self.name,
@@ -196,6 +214,13 @@ class Wire(ABC):
             first_token_ms=watch.first_token_ms,
             duration_ms=watch.duration_ms,
         )
+
+
+def whole_signs(text: str) -> str:
+    """Return a text without lone halves of UTF-16 pairs: JSON may hold them, an event cannot."""
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _counts(heard: Heard) -> tuple[int, int]:

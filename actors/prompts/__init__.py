@@ -64,20 +64,27 @@ def prompt(name: str) -> Prompt:
 def conversation_text(messages: Iterable[Message], summary: str = "") -> str:
     """Return messages one a line, `[2026-01-07 09:30] Ann: ...`, after a summary of older ones.
 
-    Secrets are blotted out: they are nothing for a model, which may be somebody else's. When there
-    is more than a prompt has room for, the oldest are left out, and a long one is cut.
+    Secrets are blotted out: they are nothing for a model, which may be somebody else's. Further
+    lines of a message are indented, so that none can pass for another message. When there is more
+    than a prompt has room for, the oldest are left out, and a long one is cut.
     """
     lines: list[str] = []
     room = CONVERSATION_CHARS_MAX
     for message in reversed(list(messages)):
-        speaker = message.name or message.role
+        speaker = on_one_line(message.name or message.role)
         said = plain(without_secrets(message.content))[:MESSAGE_CHARS_MAX]
+        said = "\n    ".join(said.splitlines())
         line = f"[{message.said_at:%Y-%m-%d %H:%M}] {speaker}: {said}"
         room -= len(line)
         if room < 0:
             break
         lines.append(line)
     return "\n".join([*([f"(before: {summary})"] if summary else []), *reversed(lines)])
+
+
+def on_one_line(name: str) -> str:
+    """Return a name as it can stand in a line of a prompt, which it does not end."""
+    return " ".join(plain(name).split())
 
 
 def without_secrets(text: str) -> str:

@@ -20,7 +20,7 @@ from events.catalogue import (
     GenerationFailed,
     Usage,
 )
-from events.errors import Unavailable
+from events.errors import DeadlineExceeded, Unavailable
 from events.said import AnswerOptions
 from tests.unit.builders import event_of, said
 from tests.unit.fakes.chat_parts import BIG, SETTINGS, USER, Peers, Speaking, Stage, asking, hit
@@ -176,6 +176,16 @@ async def test_an_answer_is_made_without_core_blocks_when_they_cannot_be_read() 
     peers.blocks_failure = Unavailable("core memory starts")
     stage = Stage(Speaking(["Hi."]), peers)
     assert isinstance((await stage.answer(asking("Hello there")))[-1], AnswerGiven)
+
+
+async def test_an_answer_is_made_without_the_conversation_when_that_does_not_come_in_time() -> None:
+    """An agent far behind the log still answers, from memory."""
+    peers = Peers(hit("a", "Zoe lives in Lisbon"))
+    peers.window_failure = DeadlineExceeded("agent chat is at 1, not yet at 9")
+    model = Speaking(["In Lisbon."])
+    payloads = await Stage(model, peers).answer(asking("Where does Zoe live?"))
+    assert isinstance(payloads[-1], AnswerGiven)
+    assert "Zoe lives in Lisbon" in model.requests[0].turns[0].content
 
 
 async def test_core_blocks_stand_in_front_of_an_answer() -> None:

@@ -53,6 +53,8 @@ async def test_a_generation_is_closed_when_its_listener_has_gone() -> None:
     assert model.closed == 1
     assert isinstance(failed, GenerationFailed)
     assert (failed.kind, failed.prompt) == ("cancelled", "chat/system@1")
+    assert failed.usage.prompt_tokens > 0  # a budget that is made anew from the log knows of it
+    assert failed.usage.completion_tokens == 3
     assert isinstance(abandoned, AnswerAbandoned)
     assert (abandoned.reason, abandoned.partial) == ("cancelled", "Zoe lives ")
     assert (stage.heard[-1].failure, stage.heard[-1].position) == ("cancelled", 11)

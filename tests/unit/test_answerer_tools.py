@@ -69,6 +69,8 @@ async def test_what_went_wrong_with_a_call_is_told_to_the_model() -> None:
         ToolCall(id="2", name="memory_search", arguments="{"),
         ToolCall(id="3", name="memory_search", arguments="{}"),
         ToolCall(id="4", name="memory_search", arguments="[1]"),
+        ToolCall(id="5", name="memory_search", arguments='{"limit": ' + "9" * 30 + "}"),
+        ToolCall(id="6", name="memory_search", arguments='{"query": ' + "[" * 5000),
     )
     model = Speaking(list(calls), ["I cannot."])
     peers = with_tools()
@@ -76,7 +78,7 @@ async def test_what_went_wrong_with_a_call_is_told_to_the_model() -> None:
     told = [turn.content for turn in model.requests[1].turns if turn.role == "tool"]
     assert all(text.startswith('{"error":') for text in told)
     assert "no tool" in told[0]
-    assert "no JSON object" in told[1]
+    assert all("no JSON object" in told[at] for at in (1, 4, 5))
     assert "query" in told[2]
     assert len(peers.called) == 1
 

@@ -366,3 +366,20 @@ def test_what_the_rules_would_find_is_asked_about_even_in_a_question() -> None:
         said_at=datetime(2026, 1, 7, tzinfo=UTC),
     )
     assert len(asking("core").decide(event_of(message))) == 1
+
+
+@pytest.mark.parametrize("output", [NOTHING, None])
+def test_the_end_of_a_long_message_is_read_by_the_rules(output: str | None) -> None:
+    """What lies behind the last piece is nobody's to pass over, whatever the model says."""
+    talk = "Anselm plays the oboe and Bo sings along to it.\n\n"
+    filler = talk * (PIECE_CHARS["en"] * PIECES_MAX // len(talk) + 1)
+    end = "The door code of the cellar is 4711."
+    message = said(filler + end)
+    effects, asked = carried_through(
+        asking("knowledge_vault"), event_of(message), lambda asked: output
+    )
+    (keep,) = kept(effects)
+    start, stop = keep.secret_span
+    assert message.content[start:stop] == keep.secret == "4711"
+    assert keep.draft.provenance.extractor == "rules"
+    assert len(asked) <= PIECES_MAX * 2

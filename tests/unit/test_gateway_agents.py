@@ -103,9 +103,21 @@ async def test_answer_cites_and_counts_when_chatting() -> None:
         assert answer.headers["X-Event-Seq"] == str(told["position"])
         context, message = gateway.backend.payloads(MessageReceived)
         assert (context.role, context.content) == ("system", '{"mood":"good"}')
+        assert context.secret_spans == ()
         assert message.answer_wanted
         assert message.message_id == told["in_reply_to"]
         assert gateway.backend.listeners == 0
+
+
+async def test_a_secret_is_marked_when_it_stands_in_the_context() -> None:
+    """What is put in front of a message is shown to models as well."""
+    async with running() as (gateway, client):
+        at = f"{AGENTS}{await _agent(client)}"
+        body = {"message": "hello", "context": {"note": "the door code is 4711"}}
+        await client.post(f"{at}/chat", json=body)
+        context, _ = gateway.backend.payloads(MessageReceived)
+        ((start, end),) = context.secret_spans
+        assert "4711" in context.content[start:end]
 
 
 @pytest.mark.parametrize(

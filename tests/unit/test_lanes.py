@@ -102,6 +102,15 @@ class NothingSaid:
         return Window()
 
 
+class TooLate(NothingSaid):
+    """A chat agent that is far behind the log."""
+
+    async def window(
+        self, user: str, conversation: str, *, before: int, limit: int, answered: bool = False
+    ) -> Window:
+        raise DeadlineExceeded("agent chat is at 0, not yet there")
+
+
 def asking_shell(
     journal: Journal, model: SlowModel, snapshots: SnapshotStore | None = None, every: int = 1000
 ) -> Shell:
@@ -291,6 +300,19 @@ async def test_the_live_state_equals_one_folded_from_the_log() -> None:
     async for event in journal.read(0, view.position, fresh.kinds):
         fresh.apply(event)
     assert state_hash(fresh) == view.state_hash
+
+
+async def test_a_message_is_read_alone_when_its_conversation_does_not_come_in_time() -> None:
+    """The chat agent may be far behind: what was said must not be lost over what was before it."""
+    journal, model = new_journal(), SlowModel()
+    await say(journal, "word")
+    (said,) = await events_of(journal, "MessageReceived")
+    turns = (Turn(role="system", content="say it"), Turn(role="user", content="word"))
+    asked = Generate(purpose="extraction", prompt="test@1", turns=turns, conversation="c", window=6)
+    (told,) = await Asking(AGENT, model, TooLate()).ask(said, asked)
+    assert isinstance(told, GenerationCompleted)
+    assert told.output == model.asked[0]
+    assert "nothing was said before" in told.output
 
 
 async def test_reading_waits_when_too_much_is_open() -> None:

@@ -27,6 +27,7 @@ from actors.models.port import (
     whole,
 )
 from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
+from tests.unit.fakes.chat_parts import Speaking
 from tests.unit.fakes.told_model import ToldModel, asked, breaks, provider
 
 DEADLINE_S = 5.0
@@ -70,6 +71,17 @@ async def test_lower_rank_is_asked_first(no_waits: None) -> None:
 
     assert (await whole(model, asked())).provider == "first"
     assert not second.asked_at
+
+
+async def test_a_model_that_does_not_end_is_ended() -> None:
+    """What no event could hold is no output; the provider is told to stop."""
+    endless = Speaking(["word " * 1000] * 100)
+
+    with pytest.raises(ModelFailed, match="did not end") as raised:
+        await whole(endless, asked())
+
+    assert raised.value.kind == "invalid"
+    assert endless.closed == 1
 
 
 async def test_equals_share_by_weight() -> None:

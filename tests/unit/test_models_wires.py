@@ -13,6 +13,7 @@ from actors.models.port import OutputSchema, ToolCall, Turn
 from actors.models.sdk_errors import retry_after_s
 from actors.models.settings import ProviderSettings
 from actors.models.tokens import estimated_tokens
+from actors.models.wire import Heard, whole_signs
 from tests.misbehaving.behaviour import in_seconds
 from tests.unit.fakes.told_model import asked, provider
 
@@ -34,6 +35,15 @@ def test_turns_of_anthropic_alternate_whoever_speaks_twice() -> None:
         ("assistant", 2),
         ("user", 1),
     ]
+
+
+def test_a_sign_is_told_whole_when_it_comes_in_halves() -> None:
+    """Some servers cut UTF-16 in two; what stays half could not be recorded."""
+    heard = Heard()
+    told = [heard.said(piece) for piece in ("a\ud83d", "\ude00b", "\ude00", "c\ud83d", "d")]
+    assert told == ["a", "\U0001f600b", "\ufffd", "c", "\ufffdd"]
+    assert heard.text == "".join(told)
+    assert whole_signs("é你😀") == "é你😀"
 
 
 def test_dialogue_of_anthropic_begins_with_the_user() -> None:

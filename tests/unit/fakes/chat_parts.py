@@ -126,6 +126,7 @@ class Peers:
         self.found = found
         self.blocks_told: tuple[CoreBlockView, ...] = ()
         self.blocks_failure: MirixError | None = None
+        self.window_failure: MirixError | None = None
         self.search_failures: list[MirixError] = []
         self.profile: AssistantProfile | None = None
         self.projection = ConversationsProjection()
@@ -150,6 +151,8 @@ class Peers:
         self, user: str, conversation: str, *, before: int, limit: int, answered: bool = False
     ) -> Window:
         """Read the end of the conversation."""
+        if self.window_failure is not None:
+            raise self.window_failure
         query = GetWindow(
             user=user, conversation=conversation, before=before, limit=limit, answered=answered
         )

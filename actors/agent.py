@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.answerer import Answerer
 from actors.chatting.summarising import summary_settings
+from actors.deciders.chat import conversation_lane
 from actors.deciders.table import decider_of
 from actors.execution import Execution
 from actors.modelling import extractor_of, model_of
@@ -189,5 +190,7 @@ class AgentProcess:
         if making is not None:
             return making
         # Not begun yet: it waits for its turn in its conversation.
-        waits = asked is not None and shell.works_on(asked.position)
+        waits = asked is not None and shell.works_on(
+            conversation_lane(user, asked.conversation), asked.position
+        )
         return AnswerSoFar(state="making" if waits else "unknown")

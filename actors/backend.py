@@ -155,10 +155,10 @@ class AgentsBackend:
         return False
 
     async def wait_handled(
-        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+        self, shard: int, position: int, *, user: str = "", first: int = 0, timeout_s: float = 30
     ) -> int:
-        """Wait until all nine agents have handled `first` to `position` and what came of it."""
-        return await self._board.wait_handled(shard, position, timeout_s, first=first)
+        """Wait until all nine agents have handled `position` and what came of it."""
+        return await self._board.wait_handled(shard, position, timeout_s, user=user, first=first)
 
     @asynccontextmanager
     async def listen(

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from actors.names import AGENTS, Agent
+from actors.names import AGENTS, OWNER_OF, Agent
 from actors.progress import HEARTBEAT_S, AgentStatus, Progress, decode_progress
 from events.errors import DeadlineExceeded
 from events.signals import Signals
@@ -40,11 +40,12 @@ class ProgressBoard:
         self._changed = asyncio.Event()
 
     async def wait_handled(
-        self, shard: int, position: int, timeout_s: float, *, first: int = 0
+        self, shard: int, position: int, timeout_s: float, *, user: str = "", first: int = 0
     ) -> int:
-        """Wait until all nine agents have handled `first` to `position` and all that came of it.
+        """Wait until all nine agents have handled `position` and all that came of it.
 
-        What others said before `first` may still be in the works: a model takes its time.
+        What others than `user` said before may still be in the works, and so may an answer to what
+        was said before `first`: a model takes its time.
 
         Returns:
             The position that all of them have reached.
@@ -54,28 +55,39 @@ class ProgressBoard:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                await self._wait_through(shard, position, first)
+                await self._wait_through(shard, position, (user, first))
                 # What they wrote for it lies after it; the index must have that as well.
                 written = max(self._heard[shard, agent][0].wrote for agent in AGENTS)
                 await self._wait_through(shard, max(written, position))
         except TimeoutError:
-            late = [agent for agent in AGENTS if not self._has(shard, agent, position, first)]
+            late = [
+                agent for agent in AGENTS if not self._has(shard, agent, position, (user, first))
+            ]
             raise DeadlineExceeded(
                 f"position {position} of shard {shard} was not handled within {timeout_s:g} s by"
                 f" {', '.join(late) or 'the index'}; the message is safe and the work goes on"
             ) from None
         return min(self._through(shard, agent) for agent in AGENTS)
 
-    async def _wait_through(self, shard: int, position: int, first: int | None = None) -> None:
-        while not all(self._has(shard, agent, position, first) for agent in AGENTS):
+    async def _wait_through(
+        self, shard: int, position: int, of: tuple[str, int] | None = None
+    ) -> None:
+        while not all(self._has(shard, agent, position, of) for agent in AGENTS):
             await self._changed.wait()
 
-    def _has(self, shard: int, agent: str, position: int, first: int | None) -> bool:
-        """Whether an agent is at `position`, with nothing open from `first` up to there."""
+    def _has(self, shard: int, agent: str, position: int, of: tuple[str, int] | None) -> bool:
+        """Whether an agent is at `position`, with nothing open up to there that is waited for."""
         heard = self._heard.get((shard, agent))
         if heard is None or heard[0].through < position:
             return False
-        return first is None or not any(first <= at <= position for at in heard[0].open)
+        if of is None:
+            return True
+        user, first = of
+        # What a person says is handled in order by those who remember it, by the others is not.
+        since = 0 if agent in OWNER_OF.values() else first
+        return not any(
+            since <= at <= position and user in ("", whose) for at, whose in heard[0].open
+        )
 
     def _through(self, shard: int, agent: str) -> int:
         heard = self._heard.get((shard, agent))

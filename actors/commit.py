@@ -15,7 +15,7 @@ import structlog
 
 from actors.effects import Answer, Append
 from actors.execution import Execution, Plan, Step
-from actors.ledger import Ledger
+from actors.ledger import Cause, Ledger
 from actors.names import Agent
 from events.catalogue import CauseHandled, EventParked
 from events.envelope import Event, NewEvent
@@ -134,7 +134,7 @@ class Committer:
 
     async def _append_all(self, plans: Sequence[Plan], through: int) -> None:
         wait_s = self._retry_wait_s
-        handled = [plan.cause.position for plan in plans]
+        handled = [Cause(plan.lane, plan.cause.position) for plan in plans]
         expected = Expected(
             kind=CauseHandled.__name__, user=own_user(self._agent), position=self.marker
         )
@@ -164,7 +164,9 @@ class Committer:
         keys.forget(user)
         return keys.is_erased(user)
 
-    def _batch(self, plans: Sequence[Plan], through: int, handled: Sequence[int]) -> list[NewEvent]:
+    def _batch(
+        self, plans: Sequence[Plan], through: int, handled: Sequence[Cause]
+    ) -> list[NewEvent]:
         events = [
             event
             for plan in plans

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -18,7 +18,7 @@ from actors.deciders.base import Decider
 from actors.effects import Effect, Generate
 from actors.execution import Plan, Step, conclusions
 from actors.lanes import Lanes
-from actors.ledger import Ledger
+from actors.ledger import Cause, Ledger
 from events.catalogue import Payload
 from events.envelope import Event
 from events.errors import KeyDestroyed
@@ -55,7 +55,8 @@ class Judge:
         for event in events:
             failure = apply_or_skip(self.decider.projection, event)
             if failure is not None:
-                plan = Plan(event)
+                # In no lane: whatever the decider's state lacks, nothing waits for it.
+                plan = Plan(event, f"parked {event.position}")
                 plan.give_up(failure)
                 plans.append(self._begun(plan))
             elif event.envelope.type in self.decider.causes:
@@ -71,7 +72,7 @@ class Judge:
         for cause in causes:
             lane = self.decider.lane(cause)
             if self._lanes.join(lane, cause):
-                self._ledger.begin(cause.position, cause.user)
+                self._ledger.begin(lane, cause.position, cause.user)
                 continue
             plan = self._decide(cause, lane)
             if plan is not None:
@@ -88,25 +89,50 @@ class Judge:
                 told = partial(self.decider.resume, plan.cause, last.effect, last.told)
                 self._go_on(plan, told)
 
-    def followers(self, landed: Sequence[Plan]) -> tuple[list[Plan], list[int]]:
-        """Decide who waited behind plans in their lanes.
+    def absent(self, lanes: Sequence[str]) -> list[int]:
+        """Return the positions of those who are next in lanes and whose events are not held."""
+        return self._lanes.absent(lanes)
+
+    def followers(
+        self, lanes: Sequence[str], fetched: Mapping[int, Event]
+    ) -> tuple[list[Plan], list[Cause], list[str]]:
+        """Decide who waited in lanes behind what has landed.
+
+        Args:
+            lanes: in which nothing is in flight any more.
+            fetched: the events of `absent`; those of erased people are not among them.
 
         Returns:
-            What follows, and the positions of the causes from which nothing does.
+            What follows, the causes from which nothing does, and the lanes where the next event has
+            to be fetched first.
         """
-        plans, without = [], []
-        for one in landed:
-            while (cause := self._lanes.next_of(one.lane)) is not None:
-                # Who was erased while they waited is nobody's question to a model any more.
-                erased = self._is_erased(cause.user)
-                plan = None if erased else self._decide(cause, one.lane)
+        plans: list[Plan] = []
+        without: list[Cause] = []
+        missing: list[str] = []
+        asked = frozenset(self.absent(lanes))
+        for lane in lanes:
+            while (first := self._lanes.first(lane)) is not None:
+                if isinstance(first, int) and first not in asked:
+                    missing.append(lane)
+                    break
+                self._lanes.pop(lane)
+                plan = self._following(
+                    lane, fetched.get(first) if isinstance(first, int) else first
+                )
                 if plan is None:
-                    without.append(cause.position)
+                    position = first if isinstance(first, int) else first.position
+                    without.append(Cause(lane, position))
                     continue
                 plans.append(plan)
                 if plan.is_reaching:
                     break
-        return plans, without
+        return plans, without, missing
+
+    def _following(self, lane: str, cause: Event | None) -> Plan | None:
+        # Who was erased while they waited is nobody's question to a model any more.
+        if cause is None or self._is_erased(cause.user):
+            return None
+        return self._decide(cause, lane)
 
     def appended(self, plans: Sequence[Plan], marker: int) -> None:
         """Note that what came of plans is in the log, before a marker."""
@@ -129,7 +155,7 @@ class Judge:
         return old
 
     def _begun(self, plan: Plan) -> Plan:
-        self._ledger.begin(plan.cause.position, plan.cause.user)
+        self._ledger.begin(plan.lane, plan.cause.position, plan.cause.user)
         if plan.is_reaching:
             self._lanes.occupy(plan.lane)
         return plan

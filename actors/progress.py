@@ -47,9 +47,9 @@ class AnswerPart(Value, frozen=True, kw_only=True):
 class Progress(Value, frozen=True, kw_only=True):
     """How far an agent is.
 
-    `through` is the last position that it has applied and handled, but for the causes at `open`,
-    which it still works on. `wrote` is the last that it has appended itself, `parked` the number of
-    causes it gave up on.
+    `through` is the last position that it has applied and handled, but for what is `open`: the
+    first cause of each lane that it still works on, with the person whose it is. `wrote` is the
+    last that it has appended itself, `parked` the number of causes it gave up on.
     """
 
     shard: int
@@ -58,7 +58,7 @@ class Progress(Value, frozen=True, kw_only=True):
     wrote: int
     pid: int
     parked: int = 0
-    open: tuple[int, ...] = ()
+    open: tuple[tuple[int, str], ...] = ()
 
 
 class AgentStatus(Value, frozen=True, kw_only=True):

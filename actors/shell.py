@@ -35,16 +35,11 @@ from actors.execution import Execution, Plan
 from actors.gate import PositionGate
 from actors.judging import Judge, fold
 from actors.ledger import Ledger
-from actors.progress import (
-    HEARTBEAT_S,
-    PROGRESS_PAUSE_S,
-    Progress,
-    encode_signal,
-    progress_subject,
-)
+from actors.progress import Progress
 from actors.queries import StateView
+from actors.telling import Telling
 from events.envelope import Event
-from events.errors import CorruptLog, DeadlineExceeded, Unavailable
+from events.errors import CorruptLog, DeadlineExceeded
 from events.journal import Journal
 from events.signals import Signals
 from projections.base import Projection, state_hash
@@ -81,7 +76,7 @@ class Shell:
         self.agent = decider.agent
         self.keys = journal.codec.keys
         self._journal = journal
-        self._signals = signals
+        self._telling = Telling(signals, self.progress)
         self._snapshots = snapshots
         self._snapshot_every_events = snapshot_every_events
         self._snapshot_every_s = snapshot_every_s
@@ -98,7 +93,6 @@ class Shell:
         # agree, so that is when snapshots are taken and the state may be replaced.
         self._turn = asyncio.Lock()
         self._gate = PositionGate()  # handled through here, but for what the ledger has open
-        self._moved = asyncio.Event()
         self._snapshot = 0
         self._saved_at_s = time.monotonic()
         self._log = structlog.get_logger(__name__).bind(agent=self.agent, shard=journal.shard)
@@ -165,9 +159,9 @@ class Shell:
             )
         )
 
-    def works_on(self, position: int) -> bool:
+    def works_on(self, lane: str, position: int) -> bool:
         """Return whether what follows from a cause is in the works, or still to be decided."""
-        return position > self._gate.position or position in self._ledger.open
+        return position > self._gate.position or self._ledger.is_open(lane, position)
 
     def progress(self) -> Progress:
         """Return how far the agent is."""
@@ -178,7 +172,7 @@ class Shell:
             wrote=self._committer.marker,
             pid=os.getpid(),
             parked=self._committer.parked,
-            open=self._ledger.open,
+            open=self._ledger.heads,
         )
 
     # --- the loop --------------------------------------------------------------------------------
@@ -195,7 +189,7 @@ class Shell:
             async with self._turn:
                 position = await self._recover()
             beside = [
-                group.create_task(self._keep_telling()),
+                group.create_task(self._telling.run()),
                 group.create_task(self._keep_saving()),
             ]
             try:
@@ -234,7 +228,7 @@ class Shell:
             )
         handled = max(restored, through)
         position = max(restored, self._committer.marker)
-        aside = [*await self._journal.at(still_open)] if still_open else []
+        aside = await self._left_open(still_open, handled)
         told = restored
         async with aclosing(self._journal.batches(restored, position, self._kinds)) as batches:
             async for batch in batches:
@@ -251,6 +245,21 @@ class Shell:
         self._gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))
         return position
+
+    async def _left_open(self, heads: Sequence[int], handled: int) -> list[Event]:
+        """Return the causes through `handled` that are open, in the order of the log.
+
+        Args:
+            heads: the first of each lane; those behind it in its lane are open as well.
+            handled: everything else through here is handled.
+        """
+        found: list[Event] = []
+        for head in await self._journal.at(heads) if heads else ():
+            lane = self.decider.lane(head)
+            behind = self._journal.read(head.position, handled, self.decider.causes, user=head.user)
+            found.append(head)
+            found += [event async for event in behind if self.decider.lane(event) == lane]
+        return sorted(found, key=lambda event: event.position)
 
     def _tell_of_version(self) -> None:
         """Say so when there are snapshots, but of other versions of the projection only."""
@@ -276,7 +285,7 @@ class Shell:
         else:
             self._judge.applied = through
         self._gate.advance(through)
-        self._moved.set()
+        self._telling.moved()
         if through - self._snapshot >= self._snapshot_every_events:
             await self._snapshot_now()
 
@@ -304,11 +313,17 @@ class Shell:
             arrived, self._arrived = self._arrived, []
             await self._in_owner(partial(self._judge.resume, arrived))
             await self._set_off(arrived)  # who asks again flies on
-            landed = [one for one in arrived if not one.is_reaching]
-            following, without = await self._in_owner(partial(self._judge.followers, landed))
-            self._ledger.end(without)
-            await self._set_off(following)
-        self._moved.set()
+            lanes = [one.lane for one in arrived if not one.is_reaching]
+            while lanes:
+                absent = self._judge.absent(lanes)
+                fetched = await self._journal.at(absent) if absent else ()
+                by_position = {event.position: event for event in fetched}
+                following, without, lanes = await self._in_owner(
+                    partial(self._judge.followers, lanes, by_position)
+                )
+                self._ledger.end(without)
+                await self._set_off(following)
+        self._telling.moved()
 
     # --- another state in the place of this one -------------------------------------------------
 
@@ -380,21 +395,3 @@ class Shell:
                 await self.save()
             else:
                 self._saved_at_s = time.monotonic()
-
-    async def _tell(self) -> None:
-        subject = progress_subject(self._journal.shard, self.agent)
-        try:
-            await self._signals.publish(subject, encode_signal(self.progress()))
-        except Unavailable as error:
-            # The next heartbeat tells it; the connection comes back by itself.
-            self._log.debug("progress_not_told", error=error.message)
-
-    async def _keep_telling(self) -> None:
-        """Tell the progress when it has moved, with a pause between, and as a heartbeat."""
-        while True:
-            self._moved.clear()
-            await self._tell()
-            await asyncio.sleep(PROGRESS_PAUSE_S)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT_S):
-                    await self._moved.wait()

@@ -75,8 +75,9 @@ class ServiceKeyRevoked(Payload, frozen=True, kw_only=True):
 class CauseHandled(Payload, frozen=True, kw_only=True):
     """An agent has handled every cause up to and including position `through`, but for `open`.
 
-    `open` are positions of causes whose work takes long, and of those that wait behind them. The
-    marker is in one atomic batch with what came of the others, so a crash lost both or neither.
+    `open` are positions of causes whose work takes long; later ones of the same lane wait behind
+    them, and are open as well. The marker is in one atomic batch with what came of the others, so a
+    crash lost both or neither.
     """
 
     personal: ClassVar[bool] = False

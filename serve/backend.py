@@ -81,11 +81,12 @@ class Backend(Protocol):
         ...
 
     async def wait_handled(
-        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+        self, shard: int, position: int, *, user: str = "", first: int = 0, timeout_s: float = 30
     ) -> int:
-        """Wait until all nine have handled `first` to `position` and what came of it can be found.
+        """Wait until all nine agents have handled `position` and what came of it can be found.
 
-        What others said before `first` may still be in the works.
+        What others than `user` said before may still be in the works, and so may an answer to what
+        was said before `first`.
 
         Returns the position that they reached.
 

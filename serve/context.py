@@ -93,9 +93,12 @@ class GatewayContext:
         return tuple(positions[-len(events) :])
 
     async def handled(self, person: Person, position: int, *, first: int = 0) -> int:
-        """Wait until all agents have handled `first` (0: only `position`) to `position`.
+        """Wait until all agents have handled what a person said up to `position`.
 
-        Returns how far they are.
+        An answer to what was said before `first` (0: before `position`) is not waited for.
+
+        Returns:
+            How far they are.
 
         Raises:
             NotHandledYet: they are not there in time; the write itself is safe.
@@ -104,6 +107,7 @@ class GatewayContext:
             return await self.backend.wait_handled(
                 person.shard,
                 position,
+                user=person.id,
                 first=first or position,
                 timeout_s=self.settings.wait_timeout_s,
             )

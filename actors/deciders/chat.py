@@ -44,9 +44,9 @@ class ChatDecider(Holder[ConversationsProjection]):
         """
         match event.payload:
             case MessageReceived(conversation=conversation):
-                return f"{event.user} {conversation}"
+                return conversation_lane(event.user, conversation)
             case AnswerGiven(conversation=conversation):
-                return f"{event.user} {conversation} summary"
+                return f"{conversation_lane(event.user, conversation)} summary"
             case _:
                 return event.user
 
@@ -115,3 +115,8 @@ class ChatDecider(Holder[ConversationsProjection]):
     def settle(self, user: str) -> None:
         """Forget the conclusions about a user: all of them have come back through the log."""
         self._ahead.pop(user, None)
+
+
+def conversation_lane(user: str, conversation: str) -> str:
+    """Return the lane in which a conversation's messages are answered."""
+    return f"{user} {conversation}"

@@ -12,7 +12,8 @@ from actors.asking import Asking
 from actors.commit import own_user
 from actors.deciders.base import Decider
 from actors.effects import Effect, Generate
-from actors.ledger import OPEN_MAX, Ledger
+from actors.lanes import Lanes
+from actors.ledger import LANES_MAX, Cause, Ledger
 from actors.models.port import Delta, Generation, GenerationRequest, ModelFailed, Told, Turn
 from actors.queries import Window
 from actors.shell import Shell
@@ -179,7 +180,7 @@ async def test_the_marker_names_what_is_open() -> None:
     shell = asking_shell(journal, model)
     async with running(shell):
         await shell.wait_for(end, 10, user="bob")
-        assert slow in shell.progress().open
+        assert shell.progress().open == ((slow, "ann"),)
     marker = await journal.last_of(CauseHandled.__name__, own_user(AGENT))
     assert marker is not None
     assert isinstance(marker.payload, CauseHandled)
@@ -219,7 +220,7 @@ async def test_a_snapshot_with_open_causes_loses_none(tmp_path: Path, every: int
         for number in range(8):
             await shell.wait_for(end, 10, user=f"v{number}")
         await shell.save()
-        assert slow in shell.progress().open
+        assert shell.progress().open == ((slow, "ann"),)
     again = SlowModel()
     fresh = asking_shell(journal, again, SnapshotDirectory(tmp_path, keys), every)
     async with running(fresh):
@@ -315,13 +316,42 @@ async def test_a_message_is_read_alone_when_its_conversation_does_not_come_in_ti
     assert "nothing was said before" in told.output
 
 
-async def test_reading_waits_when_too_much_is_open() -> None:
-    """The ledger has room for so many causes; beyond it, who opens more has to wait."""
+async def test_reading_waits_when_too_many_lanes_are_busy() -> None:
+    """The ledger has room for so many lanes; beyond it, who opens another has to wait."""
     ledger = Ledger()
-    for position in range(1, OPEN_MAX + 1):
-        ledger.begin(position, "ann")
+    for position in range(1, LANES_MAX + 1):
+        ledger.begin(f"lane {position}", position, "ann")
     waiting = asyncio.create_task(ledger.wait_for_room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    ledger.end([1])
+    ledger.end([Cause("lane 1", 1)])
     await asyncio.wait_for(waiting, 10)
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+async def test_a_long_backlog_of_one_person_holds_up_nobody(restarts: int) -> None:
+    """Who waits is held by position beyond a few; all are decided, in order, after a crash, too."""
+    journal, model = new_journal(), SlowModel()
+    release = model.hold("word 0")
+    for number in range(40):
+        await said_by(journal, "ann", f"word {number}", number)
+    end = await said_by(journal, "bob", "quick", 99)
+    shell = asking_shell(journal, model)
+    shell._judge._lanes = Lanes(held_max=3)
+    async with running(shell):
+        await shell.wait_for(end, 10, user="bob")
+        assert await recorded_words(journal) == ["quick"]
+        marker = await journal.last_of(CauseHandled.__name__, own_user(AGENT))
+        assert marker is not None
+        assert marker.payload.open == (1,)  # type: ignore[attr-defined]
+        if not restarts:
+            release.set()
+            await shell.wait_for(end, 10, user="ann")
+    if restarts:
+        again = asking_shell(journal, SlowModel())
+        again._judge._lanes = Lanes(held_max=3)
+        async with running(again):
+            await again.wait_for(end, 10, user="ann")
+    words = [word for word in await recorded_words(journal) if word != "quick"]
+    assert words == [f"word {number}" for number in range(40)]
+    assert await chain(journal) == words[:-1]

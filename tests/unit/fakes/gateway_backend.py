@@ -138,7 +138,7 @@ class FakeBackend(FakeAgents):
         return self._answer(shard, agent, query)
 
     async def wait_handled(
-        self, shard: int, position: int, *, first: int = 0, timeout_s: float = 30
+        self, shard: int, position: int, *, user: str = "", first: int = 0, timeout_s: float = 30
     ) -> int:
         """Everything is handled at once, unless stalled."""
         self._up()

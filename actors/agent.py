@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actors.answerer import Answerer
+from actors.chatting.retrieving import foresight
 from actors.chatting.summarising import summary_settings
 from actors.deciders.chat import conversation_lane
 from actors.deciders.table import decider_of
 from actors.execution import Execution
 from actors.modelling import extractor_of, model_of
 from actors.models.settings import ModelSettings
-from actors.names import Agent
+from actors.names import OWNERS, Agent
 from actors.peers import AskPeer, Peers
 from actors.ports import EmbeddingService
 from actors.progress import answer_id
@@ -32,7 +35,9 @@ from actors.readers import read
 from actors.shell import Shell
 from actors.swapping import Swapping
 from actors.tools import LocalTools
+from events.catalogue import MessageReceived
 from events.clock import system_clock
+from events.envelope import Event
 from events.errors import CommandRejected
 from events.journal import Journal
 from events.signals import Signals
@@ -60,6 +65,7 @@ class AgentProcess:
         snapshot_every_events: int = 20_000,
         snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
+        give_way_s: float = 0.0,
     ) -> None:
         """Put an agent together; `questions` embeds those to the search agent, which needs it."""
         models = models or ModelSettings()
@@ -102,12 +108,15 @@ class AgentProcess:
             lambda: decider_of(agent, journal.codec.keys.fingerprint).projection,
         )
         self.searcher: Searcher | None = None
+        if give_way_s and agent in OWNERS:
+            self.shell.arriving = partial(_give_way, give_way_s)
         if agent == "search":
             if questions is None:
                 raise TypeError("the search agent needs an embedder for questions")
             from actors.searching import Searcher  # with its index; one agent of nine needs it
 
-            self.searcher = Searcher(self.shell, journal, questions)
+            self.searcher = Searcher(self.shell, journal, questions, foresight(models))
+            self.shell.arriving = self.searcher.foresee
 
     def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
         """Answer what an agent asks itself without a way around."""
@@ -194,3 +203,10 @@ class AgentProcess:
             conversation_lane(user, asked.conversation), asked.position
         )
         return AnswerSoFar(state="making" if waits else "unknown")
+
+
+async def _give_way(wait_s: float, events: Sequence[Event]) -> None:
+    """Let those who answer a message have the cores first: nobody waits for what is kept of it."""
+    payloads = (event.payload for event in events)
+    if any(isinstance(one, MessageReceived) and one.answer_wanted for one in payloads):
+        await asyncio.sleep(wait_s)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import structlog
 
 from actors.board import ProgressBoard
 from actors.embedding import Embedded
+from actors.gate import PositionGate
 from actors.hearing import BEGINNING, Heard, Place
 from actors.names import Agent
 from actors.past.queries import PastQuery
@@ -28,7 +29,7 @@ from actors.progress import (
     encode_signal,
 )
 from actors.queries import AnswerSoFar, GetAnswerSoFar, Query
-from events.catalogue import Payload
+from events.catalogue import AssistantCreated, AssistantDeleted, Payload
 from events.envelope import NewEvent
 from events.errors import Unavailable
 from events.ids import shard_of
@@ -40,6 +41,8 @@ log = structlog.get_logger(__name__)
 
 #: How long to listen in vain before the chat agent is asked how far the answer is.
 SILENCE_S = 1.0
+#: How long a change of a profile may take to be known here; the change itself is safe.
+DIRECTORY_WAIT_S = 2.0
 
 
 class Ask(Protocol):
@@ -78,6 +81,7 @@ class AgentsBackend:
         self._embedding = embedding
         self._board = ProgressBoard(signals, len(journals))
         self._directories = [DirectoryProjection() for _ in journals]
+        self._followed = [PositionGate() for _ in journals]
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -97,9 +101,12 @@ class AgentsBackend:
             self._tasks.append(asyncio.create_task(self._follow(journal, directory, end)))
 
     async def _follow(self, journal: Journal, directory: DirectoryProjection, end: int) -> None:
+        followed = self._followed[journal.shard]
+        followed.advance(end)
         async for batch in journal.follow(after=end, kinds=directory.kinds):
             for event in batch.events:
                 directory.apply(event)
+            followed.advance(batch.through)
 
     def check(self) -> None:
         """Raise what ended one of the background tasks; a replica that fails this is replaced."""
@@ -115,7 +122,13 @@ class AgentsBackend:
 
     async def append(self, shard: int, events: Sequence[NewEvent]) -> tuple[int, ...]:
         """Append events atomically and durably; return their positions."""
-        return await self._journals[shard].append(events)
+        positions = await self._journals[shard].append(events)
+        if any(isinstance(event.payload, AssistantCreated | AssistantDeleted) for event in events):
+            # Who made or deleted a profile through this gateway finds it so here at once.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DIRECTORY_WAIT_S):
+                    await self._followed[shard].wait_for(max(positions))
+        return positions
 
     async def ask(
         self,
@@ -244,6 +257,10 @@ class AgentsBackend:
     async def is_registered(self, user: str) -> bool:
         """Say whether a `UserRegistered` of this internal id is in the log."""
         return user in self._directories[shard_of(user, self.shards)].people
+
+    async def is_assistant(self, shard: int, tenant: str, assistant_id: str) -> bool:
+        """Say whether an organisation has an assistant profile of this id, as far as known here."""
+        return self._directories[shard].assistants.get(assistant_id) == tenant
 
     async def status(self) -> tuple[AgentStatus, ...]:
         """Return how far each agent of each shard is."""

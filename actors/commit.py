@@ -9,7 +9,7 @@ are still open (`actors/ledger.py`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -45,12 +45,15 @@ class Committer:
         execution: Execution,
         ledger: Ledger,
         retry_wait_s: float,
+        appended: Callable[[Sequence[Plan], int], None] = lambda plans, marker: None,
     ) -> None:
+        """Put it together; `appended` hears of each append before anybody outside does."""
         self._agent = agent
         self._ledger = ledger
         self._journal = journal
         self._execution = execution
         self._retry_wait_s = retry_wait_s
+        self._appended = appended
         self._log = structlog.get_logger(__name__).bind(agent=agent)
         #: Position of the last own event in the log, which is always a marker.
         self.marker = 0
@@ -155,6 +158,7 @@ class Committer:
         self.marker = positions[-1]
         self._ledger.told(through)
         self._ledger.end(handled)
+        self._appended(plans, self.marker)
         for step in (step for plan in plans for step in plan.steps):
             if step.afterwards is not None:
                 await step.afterwards(self.marker)

@@ -37,16 +37,16 @@ def find(
         query=request.query[:QUERY_CHARS_MAX],
         vector=vector,
         tiers=request.tiers or None,
-        limit=request.limit + len(request.exclude_ids),
+        limit=request.limit,
         method=request.method,
         threshold=request.threshold,
         tags=request.tags,
         since=request.since,
         until=request.until,
         explain=request.explain,
+        exclude=request.exclude_ids,
     )
-    hits = [hit for hit in index.search(wanted) if hit.id not in request.exclude_ids]
-    return tuple(_found(hit) for hit in hits[: request.limit])
+    return tuple(map(_found, index.search(wanted)))
 
 
 def count(index: RetrievalIndex, query: CountAll) -> dict[str, int]:

@@ -100,6 +100,7 @@ class AgentActor:
                 snapshot_every_events=settings.snapshot_every_events,
                 snapshot_every_s=settings.snapshot_every_s,
                 retry_wait_s=settings.retry_wait_s,
+                give_way_s=settings.give_way_s,
             )
             self._ready.set()
             try:

@@ -29,6 +29,7 @@ Owner = Literal[
     "resource_memory",
     "knowledge_vault",
 ]
+OWNERS: tuple[Owner, ...] = get_args(Owner)
 #: The agent that owns a tier: the only writer of its memory events.
 OWNER_OF: dict[Tier, Owner] = {
     "core": "core_memory",

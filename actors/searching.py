@@ -8,15 +8,21 @@ bounded queue that makes searching wait when the log cannot keep up.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
+from actors.chatting.retrieving import Foresight
 from actors.finding import QUERY_CHARS_MAX, count, find, text_to_embed, wants_vector
 from actors.ports import EmbeddingService
-from actors.queries import CountAll, SearchMemories, SearchOutcome
+from actors.queries import CountAll, FoundMemory, SearchMemories, SearchOutcome
 from actors.shell import Shell
 from events.catalogue import SearchHit, SearchPerformed
-from events.envelope import NewEvent
+from events.envelope import Event, NewEvent
 from events.errors import KeyDestroyed, Unavailable
 from events.ids import random_id
 from events.journal import Journal
@@ -29,6 +35,19 @@ RECORDS_WAITING_MAX = 1000
 #: Searches recorded in one append, and how long the first of them waits for the others.
 RECORDS_BATCH_MAX = 500
 RECORDS_PAUSE_S = 0.5
+#: People whose words are written ahead of their next search: those who searched last.
+READY_MAX = 64
+#: How long after a change; longer where writing takes long, so that it takes a tenth at most.
+READY_PAUSE_S = 0.02
+
+#: How long a search that was begun ahead waits to be asked for, and how many may.
+FORESEEN_S = 2.0
+FORESEEN_MAX = 64
+#: What is asked for has to be there by then.
+FORESEEN_TIMEOUT_S = 30.0
+
+#: The position of an index, and what was found in it.
+Found: TypeAlias = tuple[int, tuple[FoundMemory, ...]]
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +55,21 @@ log = structlog.get_logger(__name__)
 class Searcher:
     """Searches the index that the search agent's shell keeps."""
 
-    def __init__(self, shell: Shell, journal: Journal, embedding: EmbeddingService) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        journal: Journal,
+        embedding: EmbeddingService,
+        foresight: Foresight = lambda event: None,
+    ) -> None:
+        """Put it together; `foresight` tells which search the answer to a message begins with."""
         self._shell = shell
         self._journal = journal
         self._embedding = embedding
         self._records: asyncio.Queue[NewEvent] = asyncio.Queue(RECORDS_WAITING_MAX)
+        self._foresight = foresight
+        self._foreseen: dict[SearchMemories, tuple[int, asyncio.Task[Found]]] = {}
+        self._recent: OrderedDict[str, None] = OrderedDict()
 
     @property
     def _index(self) -> RetrievalIndex:
@@ -58,6 +87,21 @@ class Searcher:
         Raises:
             DeadlineExceeded: the index did not get there in `timeout_s` seconds.
         """
+        foreseen = self._foreseen.pop(request, None)
+        if foreseen is not None and foreseen[0] >= min_position:
+            position, results = await foreseen[1]
+        else:
+            position, results = await self._find(request, min_position, timeout_s)
+        self._recent[request.user] = None
+        self._recent.move_to_end(request.user)
+        if len(self._recent) > READY_MAX:
+            self._recent.popitem(last=False)
+        outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
+        await self._records.put(_record(request, outcome))
+        return outcome
+
+    async def _find(self, request: SearchMemories, min_position: int, timeout_s: float) -> Found:
+        """Return what is found, and the position of the index that it was found in."""
         text: str | None = None
         if wants_vector(request):
             text = await self._shell.on_state(lambda: text_to_embed(self._index, request))
@@ -72,12 +116,29 @@ class Searcher:
             if text is not None:  # a name that was first said meanwhile counts as one
                 newer = await self._shell.on_state(lambda: text_to_embed(self._index, request))
                 vector = vector if newer == text else await self._embedded(newer)
-        position, results = await self._shell.on_state(
+        return await self._shell.on_state(
             lambda: (self._shell.applied, find(self._index, request, vector))
         )
-        outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
-        await self._records.put(_record(request, outcome))
-        return outcome
+
+    async def foresee(self, events: Sequence[Event]) -> None:
+        """Begin the searches that answers will begin with: the chat agent is about to ask."""
+        for event in events:
+            request = self._foresight(event)
+            if request is None or len(self._foreseen) >= FORESEEN_MAX:
+                continue
+            before = event.position - 1
+            task = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
+            self._foreseen[request] = (before, task)
+            asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, task)
+
+    def _forget(self, request: SearchMemories, task: asyncio.Task[Found]) -> None:
+        """Drop what nobody asked for."""
+        if self._foreseen.get(request, (0, None))[1] is not task:
+            return
+        del self._foreseen[request]
+        task.cancel()
+        if task.done() and not task.cancelled():
+            task.exception()  # seen, so that nothing is said of it: nobody wanted it
 
     async def _embedded(self, text: str | None) -> Vector | None:
         """Return a question's vector; none where the way of searching needs none."""
@@ -91,6 +152,31 @@ class Searcher:
         return await self._shell.on_state(lambda: count(self._index, query))
 
     async def run(self) -> None:
+        """Record what was searched, and be ready for what will be, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._record_all())
+            group.create_task(self._keep_ready())
+
+    async def _keep_ready(self) -> None:
+        """Write the words of those who searched lately, so that their next search need not."""
+        pause_s, seen = READY_PAUSE_S, 0
+        while True:
+            await self._shell.gate.wait_for(seen + 1)
+            seen = self._shell.gate.position
+            await asyncio.sleep(pause_s)
+            began_s = time.monotonic()
+            behind = partial(self._behind, tuple(self._recent))
+            for user in await self._shell.on_state(behind):
+                await self._shell.on_state(partial(self._write_words, user))
+            pause_s = max(READY_PAUSE_S, 9 * (time.monotonic() - began_s))
+
+    def _behind(self, users: Sequence[str]) -> list[str]:
+        return [user for user in users if self._index.has_words_waiting(user)]
+
+    def _write_words(self, user: str) -> None:
+        self._index.write_words(user)
+
+    async def _record_all(self) -> None:
         """Append what was searched, until cancelled."""
         while True:
             batch = [await self._records.get()]

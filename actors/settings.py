@@ -16,6 +16,8 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where log, keys, snapshots and models are, and how the agents work; times in seconds.
 
     `embedding_model` is the name of a model of vectors on Ray Serve; empty: the local embedder.
+    `give_way_s` is how much later the memory agents take up a message that wants an answer, so that
+    the answer has the cores.
     """
 
     log: LogSettings
@@ -30,6 +32,7 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every_s: float = 3600.0
     snapshots_kept: int = 8
     retry_wait_s: float = 0.2
+    give_way_s: float = 0.05
     start_timeout_s: float = 120.0
     log_level: str = "info"
     models: ModelSettings = ModelSettings()

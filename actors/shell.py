@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from functools import partial
@@ -74,6 +74,8 @@ class Shell:
     ) -> None:
         self.decider = decider
         self.agent = decider.agent
+        #: Awaited with each batch before it is handled.
+        self.arriving: Callable[[Sequence[Event]], Awaitable[None]] | None = None
         self.keys = journal.codec.keys
         self._journal = journal
         self._telling = Telling(signals, self.progress)
@@ -85,14 +87,16 @@ class Shell:
         self._arrived: list[Plan] = []  # from their lanes, to be gone on with in the next turn
         self._flights: asyncio.TaskGroup | None = None
         self._judge = Judge(decider, self._ledger, self.keys)
-        self._committer = Committer(self.agent, journal, execution, self._ledger, retry_wait_s)
+        self._committer = Committer(
+            self.agent, journal, execution, self._ledger, retry_wait_s, self._judge.appended
+        )
         self._kinds = decider.projection.kinds | decider.causes
         # One thread owns the state: folding, deciding and reading never meet.
         self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"state-{self.agent}")
         # Held while a batch is folded, decided and committed: between two of them, state and log
         # agree, so that is when snapshots are taken and the state may be replaced.
         self._turn = asyncio.Lock()
-        self._gate = PositionGate()  # handled through here, but for what the ledger has open
+        self.gate = PositionGate()  # handled through here, but for what the ledger has open
         self._snapshot = 0
         self._saved_at_s = time.monotonic()
         self._log = structlog.get_logger(__name__).bind(agent=self.agent, shard=journal.shard)
@@ -120,12 +124,12 @@ class Shell:
         """Run `work` on the thread that owns the state, once it has `min_position`.
 
         What the agent itself concluded from causes of `user` up to `min_position` is in the state,
-        too.
+        too; without a position, what it has told anybody of.
 
         Raises:
             DeadlineExceeded: the agent did not get there in `timeout_s`.
         """
-        if min_position:
+        if min_position or self._judge.ahead(user):
             await self.wait_for(min_position, timeout_s, user=user)
         return await self._in_owner(work)
 
@@ -136,14 +140,14 @@ class Shell:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                await self._gate.wait_for(position)
+                await self.gate.wait_for(position)
                 if user and self.decider.readers_wait:
                     await self._ledger.wait_for_user(user, position)
                 ahead = self._judge.ahead(user) if user else self._committer.marker
-                await self._gate.wait_for(min(ahead, self._committer.marker))
+                await self.gate.wait_for(min(ahead, self._committer.marker))
         except TimeoutError:
             raise DeadlineExceeded(
-                f"agent {self.agent} is at {self._gate.position}, not yet at {position}, after"
+                f"agent {self.agent} is at {self.gate.position}, not yet at {position}, after"
                 f" {timeout_s:g} s; ask again"
             ) from None
 
@@ -161,14 +165,14 @@ class Shell:
 
     def works_on(self, lane: str, position: int) -> bool:
         """Return whether what follows from a cause is in the works, or still to be decided."""
-        return position > self._gate.position or self._ledger.is_open(lane, position)
+        return position > self.gate.position or self._ledger.is_open(lane, position)
 
     def progress(self) -> Progress:
         """Return how far the agent is."""
         return Progress(
             shard=self._journal.shard,
             agent=self.agent,
-            through=self._gate.position,
+            through=self.gate.position,
             wrote=self._committer.marker,
             pid=os.getpid(),
             parked=self._committer.parked,
@@ -197,6 +201,8 @@ class Shell:
                 async with aclosing(batches):
                     async for batch in batches:
                         await self._ledger.wait_for_room()
+                        if self.arriving is not None:
+                            await self.arriving(batch.events)
                         async with self._turn:
                             await self._handle(batch.events, batch.through)
             finally:
@@ -207,7 +213,7 @@ class Shell:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
         # A turn that was cut short may still be folding: what was not committed must not be kept.
         await self._in_owner(lambda: None)
-        if self._judge.applied == self._gate.position:
+        if self._judge.applied == self.gate.position:
             with suppress(TimeoutError):  # the log is gone before us: the next start takes longer
                 async with asyncio.timeout(CLOSING_S):
                     await self._snapshot_now()
@@ -242,7 +248,7 @@ class Shell:
         await self._committer.find_torn(position, end)
         self._judge.applied = position
         await self._set_off(await self._in_owner(partial(self._judge.take, aside)))
-        self._gate.advance(position)
+        self.gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))
         return position
 
@@ -263,8 +269,7 @@ class Shell:
 
     def _tell_of_version(self) -> None:
         """Say so when there are snapshots, but of other versions of the projection only."""
-        others = self._snapshots.versions(self.projection)
-        if others:
+        if others := self._snapshots.versions(self.projection):
             self._log.info(
                 "projection_version_changed",
                 projection=self.projection.name,
@@ -284,7 +289,7 @@ class Shell:
             )
         else:
             self._judge.applied = through
-        self._gate.advance(through)
+        self.gate.advance(through)
         self._telling.moved()
         if through - self._snapshot >= self._snapshot_every_events:
             await self._snapshot_now()
@@ -300,10 +305,8 @@ class Shell:
                 self._flights.create_task(self._fly(plan))
             else:
                 quick.append(plan)
-        if not quick:
-            return
-        await self._committer.commit(quick, self._judge.applied)
-        self._judge.appended(quick, self._committer.marker)
+        if quick:
+            await self._committer.commit(quick, self._judge.applied)
 
     async def _fly(self, plan: Plan) -> None:
         """Do the slow work of a plan, then go on with all those that have arrived meanwhile."""

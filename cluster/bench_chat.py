@@ -3,7 +3,10 @@
 First many chats at once, each with a text of its own that an echoing provider says again: none may
 be lost, answered twice or mixed up, and every failed attempt has to be in the log. Then pairs, one
 after the other and interleaved: a chat through us, and the same message straight to the provider
-with the same client. What our path adds is the difference of a pair.
+with the same client. What our path adds is the difference of a pair. Each pair finds the system at
+rest, as a person does who reads an answer before asking on; `back_to_back` does not wait for that.
+The same is measured of the way from the chat agent to the provider alone (`model`): retries,
+deadlines, budgets and the SDK, without log, memory and HTTP.
 """
 
 from __future__ import annotations
@@ -13,12 +16,16 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from contextlib import aclosing
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx2
 import numpy as np
 
+from actors.models.build import build_model
+from actors.models.port import Delta, GenerationRequest, LanguageModel, Turn
+from actors.models.settings import ModelSettings, ProviderSettings
 from cluster.operator_key import local_operator_key
 from cluster.progress import Progress
 from cluster.scratch import scratch_system
@@ -27,6 +34,7 @@ from events.errors import Unavailable
 _TIMEOUT_S = 180.0
 _PAGE = 100
 _WARM_UP = 5
+_STATUS_S = 0.05
 #: People who chat: enough to be many, few enough that each has a conversation.
 _PEOPLE = 25
 Advance = Callable[[int], None]
@@ -41,15 +49,26 @@ class Heard:
         self.whole_s = 0.0
 
     @property
-    def per_token_ms(self) -> float:
+    def token_s(self) -> float:
         """The mean time between two pieces."""
-        return 1000 * (self.at_s[-1] - self.at_s[0]) / max(1, len(self.at_s) - 1)
+        return (self.at_s[-1] - self.at_s[0]) / max(1, len(self.at_s) - 1)
+
+
+class Pair(NamedTuple):
+    """One message: through us, whole and streamed, through the port, and bare after each."""
+
+    whole: Heard
+    streamed: Heard
+    model: Heard
+    bare: Sequence[Heard]
 
 
 class ChatBench:
     """One run against one system and one provider."""
 
-    def __init__(self, url: str, api_key: str, provider: str, model: str) -> None:
+    def __init__(
+        self, url: str, api_key: str, provider: str, model: str, *, back_to_back: bool = False
+    ) -> None:
         limits = httpx2.Limits(max_connections=256)
         self._run = uuid4().hex[:8]
         self._ours = httpx2.AsyncClient(
@@ -63,6 +82,11 @@ class ChatBench:
             base_url=provider, timeout=_TIMEOUT_S, limits=limits, trust_env=False
         )
         self._model = model
+        self._back_to_back = back_to_back
+        asked = ProviderSettings(
+            name="bench", kind="openai_compatible", base_url=provider, model=model
+        )
+        self._port = build_model(ModelSettings(providers=(asked,)))
         self._assistant = ""
 
     async def run(self, chats: int, at_once: int, pairs: int, advance: Advance) -> dict[str, Any]:
@@ -175,18 +199,21 @@ class ChatBench:
         for number in range(pairs):
             timed.append(await self._pair(f"{number}"))
             advance(1)
-        whole = [(1000 * ours.whole_s, 1000 * bare.whole_s) for ours, bare, _, _ in timed]
-        first = [(1000 * ours.at_s[0], 1000 * bare.at_s[0]) for _, _, ours, bare in timed]
-        token = [(ours.per_token_ms, bare.per_token_ms) for _, _, ours, bare in timed]
         return {
             "pairs": pairs,
-            **_compared("chat", whole),
-            **_compared("first_token", first),
-            **_compared("per_token", token),
+            **_compared("chat", [(one.whole.whole_s, one.bare[0].whole_s) for one in timed]),
+            **_compared(
+                "first_token", [(one.streamed.at_s[0], one.bare[1].at_s[0]) for one in timed]
+            ),
+            **_compared(
+                "per_token", [(one.streamed.token_s, one.bare[1].token_s) for one in timed]
+            ),
+            **_compared("model", [(one.model.whole_s, one.bare[2].whole_s) for one in timed]),
+            **_compared("model_first", [(one.model.at_s[0], one.bare[2].at_s[0]) for one in timed]),
         }
 
-    async def _pair(self, name: str) -> tuple[Heard, Heard, Heard, Heard]:
-        """Ask both, whole and streamed: (ours whole, bare whole, ours streamed, bare streamed)."""
+    async def _pair(self, name: str) -> Pair:
+        """Ask us, whole and streamed, and the model's port; the bare provider after each."""
         number = abs(hash(name)) % 1_000_000
         text = f"pair {self._run}-{name} " + "one two three four five six seven eight " * 4
         path = f"/agents/{self._assistant}"
@@ -195,13 +222,52 @@ class ChatBench:
             "messages": [{"role": "user", "content": text}],
             "stream": True,
         }
-        ours_whole = await _whole(self._ours, f"{path}/chat", self._body(text, number))
+        bare_heard = []
+
+        async def ask_bare() -> None:
+            heard = await _stream(self._bare, "/chat/completions", bare, _openai_piece)
+            bare_heard.append(heard)
+
+        whole = await _whole(self._ours, f"{path}/chat", self._body(text, number))
         # As our path asks it: a stream, to its end.
-        bare_whole = await _stream(self._bare, "/chat/completions", bare, _openai_piece)
+        await ask_bare()
+        await self._rest()
         body = self._body(text, number + 1)
-        ours = await _stream(self._ours, f"{path}/stream-chat", body, _our_piece)
-        other = await _stream(self._bare, "/chat/completions", bare, _openai_piece)
-        return ours_whole, bare_whole, ours, other
+        streamed = await _stream(self._ours, f"{path}/stream-chat", body, _our_piece)
+        await ask_bare()
+        await self._rest()
+        model = await _through(self._port, text, f"{self._run}-{name}")
+        await ask_bare()
+        return Pair(whole, streamed, model, bare_heard)
+
+    async def _rest(self) -> None:
+        """Wait until all agents have handled all there is."""
+        async with asyncio.timeout(_TIMEOUT_S):
+            while not self._back_to_back:
+                status = await self._ours.get("/status")
+                status.raise_for_status()
+                if not any(agent["lag"] or agent["open"] for agent in status.json()["agents"]):
+                    return
+                await asyncio.sleep(_STATUS_S)
+
+
+async def _through(port: LanguageModel, text: str, id_: str) -> Heard:
+    """Ask through the port that the chat agent asks through."""
+    request = GenerationRequest(
+        turns=(Turn(role="user", content=text),),
+        purpose="answer",
+        user="bench",
+        generation_id=id_,
+        max_tokens=1024,
+    )
+    heard, began_s = Heard(), time.perf_counter()
+    async with aclosing(port.generate(request)) as told:
+        async for one in told:
+            if isinstance(one, Delta):
+                heard.at_s.append(time.perf_counter() - began_s)
+                heard.text += one.text
+    heard.whole_s = time.perf_counter() - began_s
+    return heard
 
 
 async def _whole(client: httpx2.AsyncClient, path: str, body: dict[str, Any]) -> Heard:
@@ -245,7 +311,7 @@ def _our_piece(told: dict[str, Any]) -> str:
 
 def _compared(what: str, pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
     """Return both sides and what ours adds, in milliseconds, and the ratio of the means."""
-    ours, bare = np.array(pairs).T
+    ours, bare = 1000 * np.array(pairs).T
     added = np.percentile(ours - bare, (50, 99))
     figures = {
         f"{what}_p50_ms": np.median(ours),
@@ -278,6 +344,7 @@ async def bench_chat(
     chats: int,
     at_once: int,
     pairs: int,
+    back_to_back: bool = False,
     advance: Advance = lambda done: None,
     tell: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, Any]:
@@ -290,9 +357,10 @@ async def bench_chat(
         Unavailable: the system or the provider does not answer.
     """
     if system is not None:
-        bench = ChatBench(*system, provider, model)
+        bench = ChatBench(*system, provider, model, back_to_back=back_to_back)
         return await bench.run(chats, at_once, pairs, advance)
     toml = _SETTINGS.format(provider=json.dumps(provider), model=json.dumps(model))
     with scratch_system(tell, toml=toml) as (directory, record):
-        bench = ChatBench(record.url, local_operator_key(directory.root), provider, model)
+        key = local_operator_key(directory.root)
+        bench = ChatBench(record.url, key, provider, model, back_to_back=back_to_back)
         return await bench.run(chats, at_once, pairs, advance)

@@ -148,6 +148,9 @@ def chat(
     pairs: Annotated[
         int, typer.Option(min=0, max=10_000, help="Ours and the bare provider in turn; 0: none.")
     ] = 200,
+    back_to_back: Annotated[
+        bool, typer.Option("--back-to-back", help="Each pair at once, not on a system at rest.")
+    ] = False,
     data: Data = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -157,8 +160,9 @@ def chat(
     Example: `mirix bench chat --provider http://127.0.0.1:8123/v1 --json`
 
     Without `--data` or `--url` a system of its own is started with that provider. Times are in
-    milliseconds, for whole answers, the first token and between tokens; `added` is the difference
-    to the same request sent straight to the provider, in turn. With a provider that misbehaves,
+    milliseconds, for whole answers, the first token and between tokens, and for the way from the
+    chat agent to the provider alone (`model`); `added` is the difference to the same request sent
+    straight to the provider, in turn. With a provider that misbehaves,
     take `--pairs 0`: what it adds by failing is not ours.
     """
     from cluster.bench_chat import bench_chat
@@ -179,6 +183,7 @@ def chat(
                 chats=chats,
                 at_once=at_once,
                 pairs=pairs,
+                back_to_back=back_to_back,
                 advance=advance,
             )
         )

@@ -1,4 +1,4 @@
-"""Who may come in and who is known: service keys in use, and people seen before."""
+"""Who may come in and who is known: service keys in use, assistant profiles, people seen before."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from events.catalogue import ServiceKeyIssued, ServiceKeyRevoked, UserRegistered
+from events.catalogue import (
+    AssistantCreated,
+    AssistantDeleted,
+    ServiceKeyIssued,
+    ServiceKeyRevoked,
+    UserRegistered,
+)
 from events.envelope import NOBODY, Event
 from events.memory import Value
 
@@ -19,18 +25,34 @@ class ServiceKey(Value, frozen=True, kw_only=True):
     tenant: str
 
 
+class _Organisations(Value, frozen=True, kw_only=True):
+    """What of the directory is nobody's own, as a snapshot keeps it."""
+
+    keys: tuple[ServiceKey, ...] = ()
+    assistants: dict[str, str] = {}
+
+
 class DirectoryProjection:
-    """Service keys by digest; registered people by internal id."""
+    """Service keys by digest; the organisation of each assistant profile; people by internal id."""
 
     name = "directory"
-    version = 1
+    version = 2
     kinds = frozenset(
-        kind.__name__ for kind in (ServiceKeyIssued, ServiceKeyRevoked, UserRegistered)
+        kind.__name__
+        for kind in (
+            AssistantCreated,
+            AssistantDeleted,
+            ServiceKeyIssued,
+            ServiceKeyRevoked,
+            UserRegistered,
+        )
     )
 
     def __init__(self) -> None:
         self.keys: dict[str, ServiceKey] = {}
         self.people: dict[str, UserRegistered] = {}
+        #: The organisation that an assistant profile in use belongs to.
+        self.assistants: dict[str, str] = {}
 
     def apply(self, event: Event) -> None:
         """Fold one event in."""
@@ -41,22 +63,28 @@ class DirectoryProjection:
                 )
             case ServiceKeyRevoked(key_id=gone):
                 self.keys = {digest: key for digest, key in self.keys.items() if key.key_id != gone}
+            case AssistantCreated(profile=profile):
+                self.assistants[profile.id] = event.envelope.tenant
+            case AssistantDeleted(assistant_id=gone):
+                self.assistants.pop(gone, None)
             case UserRegistered() as person:
                 self.people.setdefault(event.user, person)
             case _:
                 pass
 
     def snapshot(self) -> Mapping[str, bytes]:
-        """Return each person's entry, and the keys under `system`, as msgpack."""
+        """Return each person's entry, and what is nobody's own under `system`, as msgpack."""
         parts = {user: msgspec.msgpack.encode(person) for user, person in self.people.items()}
-        if self.keys:
-            parts[NOBODY] = msgspec.msgpack.encode(list(self.keys.values()))
+        if self.keys or self.assistants:
+            known = _Organisations(keys=tuple(self.keys.values()), assistants=self.assistants)
+            parts[NOBODY] = msgspec.msgpack.encode(known)
         return parts
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace the state."""
-        keys = msgspec.msgpack.decode(parts.get(NOBODY, b"\x90"), type=list[ServiceKey])
-        self.keys = {key.digest: key for key in keys}
+        known = msgspec.msgpack.decode(parts.get(NOBODY, b"\x80"), type=_Organisations)
+        self.keys = {key.digest: key for key in known.keys}
+        self.assistants = known.assistants
         self.people = {
             user: msgspec.msgpack.decode(part, type=UserRegistered)
             for user, part in parts.items()

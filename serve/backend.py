@@ -128,6 +128,13 @@ class Backend(Protocol):
         """Say whether a `UserRegistered` of this (internal) user id is in the log."""
         ...
 
+    async def is_assistant(self, shard: int, tenant: str, assistant_id: str) -> bool:
+        """Say whether an organisation has this assistant profile; a new one may not be known yet.
+
+        No hop: for those who would otherwise ask the chat agent before every message.
+        """
+        ...
+
     async def status(self) -> tuple[AgentStatus, ...]:
         """Return how far each agent of each shard is."""
         ...

@@ -11,7 +11,7 @@ import msgspec
 from actors.extraction import find_secrets
 from actors.hearing import BEGINNING, Place
 from actors.progress import AnswerPart
-from actors.queries import GetMessage, ListMessages
+from actors.queries import GetMessage
 from events.catalogue import MessageReceived
 from events.errors import NotFound
 from events.ids import derived_id, random_id
@@ -30,14 +30,11 @@ STREAM_GRACE_S = 10.0
 class Exchange:
     """A message that has been recorded, and the answer that is on its way."""
 
-    def __init__(
-        self, context: GatewayContext, person: Person, message_id: str, conversation: str
-    ) -> None:
+    def __init__(self, context: GatewayContext, person: Person, message_id: str) -> None:
         self.message_id = message_id
         self.position = 0
         self._context = context
         self._person = person
-        self._conversation = conversation
         self._parts: AsyncIterator[AnswerPart]
         self._ended = False
 
@@ -77,8 +74,6 @@ class Exchange:
                 raise self._too_late()
             if part.kind in ("complete", "error"):
                 self._ended = True
-            if part.kind == "complete":
-                await self._settled(part)
             yield part
             if self._ended:
                 return
@@ -99,16 +94,6 @@ class Exchange:
     def no_answer(self, part: AnswerPart) -> NoAnswer:
         """Return the error that an `error` part of this exchange stands for."""
         return no_answer(part, self._context.clock())
-
-    async def _settled(self, part: AnswerPart) -> None:
-        """Let the conversation show the answer to whoever asks for it next."""
-        await self._context.backend.ask(
-            self._person.shard,
-            "chat",
-            ListMessages(user=self._person.id, conversation=self._conversation, limit=1),
-            min_position=part.position,
-            timeout_s=self._context.settings.read_timeout_s,
-        )
 
     def _too_late(self) -> NotHandledYet:
         return NotHandledYet(
@@ -141,7 +126,7 @@ async def begin(
         )
         for payload in received
     ]
-    exchange = Exchange(context, person, message.message_id, message.conversation)
+    exchange = Exchange(context, person, message.message_id)
     await exchange.listen(stack, grace_s=grace_s)
     exchange.position = await context.record(caller, person, events)
     return exchange
@@ -174,7 +159,7 @@ async def go_on(
     grace_s: float = 0.0,
 ) -> Exchange:
     """Listen, from a place on, to the answer to a message that was recorded before."""
-    exchange = Exchange(context, person, message.id, message.conversation)
+    exchange = Exchange(context, person, message.id)
     exchange.position = message.position
     await exchange.listen(stack, grace_s=grace_s, after=after)
     return exchange

@@ -117,7 +117,7 @@ class Room:
 
     async def _listen(self, message_id: str, position: int) -> None:
         """Tell the answer to a message that was said elsewhere, from its beginning."""
-        exchange = Exchange(self._context, self.person, message_id, self.conversation)
+        exchange = Exchange(self._context, self.person, message_id)
         exchange.position = position
         stack = AsyncExitStack()
         try:

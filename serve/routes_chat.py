@@ -225,6 +225,7 @@ async def _begin(
     if form.context and len(msgspec.json.encode(form.context)) > context.settings.message_chars_max:
         raise invalid("body.context", f"is over {context.settings.message_chars_max} characters")
     person = person_named(request, form.user_id)
-    profile = await profile_of(request, agent_id, shard=person.shard)
-    received = messages_of(context, form, profile.id)
+    if not await context.backend.is_assistant(person.shard, caller.tenant, agent_id):
+        await profile_of(request, agent_id, shard=person.shard)  # a new one, or there is none
+    received = messages_of(context, form, agent_id)
     return await begin(context, caller, person, received, stack, grace_s=grace_s)

@@ -93,6 +93,8 @@ class Conversing:
                         making.add(joint + text)
                         joint = ""
                         _check_length(making)
+                        # A provider whose pieces are all there already would let nobody else speak.
+                        await asyncio.sleep(0)
                     case StartedOver():
                         making.start_over(before)
                         joint = _BREAK if before else ""

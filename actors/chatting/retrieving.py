@@ -20,7 +20,9 @@ from actors.chatting.topic import (
     topic_from,
     topic_turns,
 )
+from actors.chatting.wishes import quotes_only
 from actors.models.port import GenerationRequest, LanguageModel, ModelFailed, Turn, whole
+from actors.models.settings import ModelSettings
 from actors.ports import Recall
 from actors.prompts import dialogue_hash
 from actors.queries import FoundMemory, SearchMemories
@@ -35,6 +37,8 @@ HITS_WITH_WINDOW_MAX = 20
 #: A topic that a model takes longer to name is formed by words.
 TOPIC_WAIT_S = 5.0
 
+#: The search that the answer to a message begins with, where its event alone tells.
+Foresight: TypeAlias = Callable[[Event], SearchMemories | None]
 #: Reads the turns before a message.
 TurnsBefore: TypeAlias = Callable[[], Awaitable[tuple[Turn, ...]]]
 
@@ -119,18 +123,42 @@ class Retrieving:
         Raises:
             Unavailable: memory cannot be searched at the moment.
         """
-        outcome = await self._recall.search(
-            SearchMemories(
-                user=cause.user,
-                tenant=cause.envelope.tenant,
-                query=topic,
-                limit=limit,
-                exclude_ids=(message.message_id,),
-            ),
-            # Everything before it. The message itself, which is left out, is still being embedded.
-            min_position=cause.position - 1,
-        )
+        request = search_of(cause, message, topic, limit)
+        # Everything before it. The message itself, which is left out, is still being embedded.
+        outcome = await self._recall.search(request, min_position=cause.position - 1)
         return outcome.results
+
+
+def search_of(cause: Event, message: MessageReceived, topic: str, limit: int) -> SearchMemories:
+    """Return what is asked of memory before a message is answered."""
+    return SearchMemories(
+        user=cause.user,
+        tenant=cause.envelope.tenant,
+        query=topic,
+        limit=limit,
+        exclude_ids=(message.message_id,),
+    )
+
+
+def foresight(settings: ModelSettings) -> Foresight:
+    """Return what tells from a message's event alone which search its answer begins with.
+
+    None where that takes more than the message: the turns before it, or a model.
+    """
+    quotes = quotes_only(settings)
+
+    def foresee(event: Event) -> SearchMemories | None:
+        message = event.payload
+        if not isinstance(message, MessageReceived) or not message.answer_wanted:
+            return None
+        if quotes:
+            return search_of(event, message, message.content, HITS_MAX)
+        asked = question_of(message)
+        if settings.topic == "model" or message.role == "tool" or not stands_alone(asked):
+            return None
+        return search_of(event, message, asked, HITS_WITH_WINDOW_MAX)
+
+    return foresee
 
 
 def _topic_late(request: GenerationRequest) -> GenerationFailed:

@@ -69,7 +69,9 @@ class RetrievalIndex:
 
     def forget_user(self, user: str) -> None:
         """Drop everything of a person."""
-        self._shelves.pop(user, None)
+        shelf = self._shelves.pop(user, None)
+        if shelf is not None:
+            shelf.close()
 
     def passages_of(self, user: str, id: str) -> tuple[Passage, ...]:
         """Return the chunks of a memory, or the message, in order; empty when not there."""
@@ -106,7 +108,21 @@ class RetrievalIndex:
     def search(self, request: SearchRequest) -> list[Hit]:
         """Return the best passages of one person for a question, best first."""
         shelf = self._shelves.get(request.user)
-        return search_shelf(shelf, request, self._weights) if shelf else []
+        if shelf is None:
+            return []
+        shelf.write_words(request.exclude)
+        return search_shelf(shelf, request, self._weights)
+
+    def has_words_waiting(self, user: str) -> bool:
+        """Say whether the person's next search has words to write first."""
+        shelf = self._shelves.get(user)
+        return shelf is not None and shelf.has_words_waiting
+
+    def write_words(self, user: str) -> None:
+        """Write them ahead."""
+        shelf = self._shelves.get(user)
+        if shelf is not None:
+            shelf.write_words()
 
     def snapshot(self) -> dict[str, bytes]:
         """Return each person's passages and vectors as msgpack, in canonical order."""
@@ -114,6 +130,8 @@ class RetrievalIndex:
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace everything by what a snapshot holds."""
+        for shelf in self._shelves.values():
+            shelf.close()
         self._shelves = {user: Shelf.filled(_decoder.decode(data)) for user, data in parts.items()}
 
     def _shelf(self, user: str) -> Shelf:
@@ -127,8 +145,9 @@ class RetrievalIndex:
         """Drop an empty shelf, and fill one afresh that is mostly made of what was removed."""
         shelf = self._shelves[user]
         if not len(shelf):
-            del self._shelves[user]
+            self.forget_user(user)
         elif shelf.dead > max(_DEAD_MAX, len(shelf)):
+            shelf.close()
             self._shelves[user] = Shelf.filled(shelf.stored())
 
 

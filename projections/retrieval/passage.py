@@ -80,6 +80,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     `vector` is the embedding of `RetrievalIndex.bare_question(user, query)`; without it words alone
     decide. `threshold` is the lowest score returned (of `embedding`: the cosine). `since` and
     `until` bound `said_at`, both inclusive. `explain` adds each signal's value to the hits.
+    What is in `exclude`, by id, is not looked for.
     """
 
     user: str
@@ -94,6 +95,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     include_ended: bool = False
     explain: bool = False
+    exclude: tuple[str, ...] = ()
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

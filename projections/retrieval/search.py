@@ -31,6 +31,8 @@ _NEAREST = 1000
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:
     """Return the best passages of the shelf for a request, best first."""
     allowed = _allowed(shelf, request)
+    for id in request.exclude:
+        allowed[list(shelf.rows.get(id, {}).values())] = False
     question = read_question(request.query, shelf.speakers)
     signals: Signals | None = None
     match request.method:

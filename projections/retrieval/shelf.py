@@ -7,7 +7,7 @@ weights of words on a large one excepted, see `word_index_tantivy`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 import msgspec
@@ -133,6 +133,20 @@ class Shelf:
             return None
         return self.vectors.get(row)
 
+    def write_words(self, left_out: Iterable[str] = ()) -> None:
+        """Write what the words of a search need; rows of the ids left out need not be in it."""
+        rows = {row for id in left_out for row in self.rows.get(id, {}).values()}
+        self._words.refresh(self.columns["live"], rows)
+
+    @property
+    def has_words_waiting(self) -> bool:
+        """Whether the next search has words to write first."""
+        return self._words.waiting > 0
+
+    def close(self) -> None:
+        """Let go of what stays open between two changes; call it when the shelf is dropped."""
+        self._words.close()
+
     def bm25(self, query: str, limit: int) -> Floats:
         """Score the text of the `limit` best rows by words; float32 [rows], 0 for the others."""
         return self._words.alone(terms(query), self.columns["live"], limit)
@@ -143,7 +157,7 @@ class Shelf:
 
     def frequencies(self, terms: tuple[str, ...]) -> list[int]:
         """Return how many passages hold each term."""
-        return self._words.frequencies(terms, self.columns["live"])
+        return self._words.frequencies(terms)
 
     def stored(self) -> StoredShelf:
         """Return what is needed to fill an equal shelf; equal shelves are stored alike."""

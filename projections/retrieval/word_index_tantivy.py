@@ -7,23 +7,27 @@ Rules:
    another writes.
 2. Two fields a passage: its own terms, and its terms with those of the message before. tantivy
    never cuts text itself: the fields hold what `words_tantivy.terms` says, with spaces between.
-3. A change is noted at once and written by the next search, or when `WAITING_MAX` wait, all in one
-   commit (5 to 10 ms). Nobody ever searches a stale index.
+3. A change is noted at once and written, all in one commit, by the next search, when `WAITING_MAX`
+   wait, or before when the owner has nothing else to do (`refresh`). Nobody ever searches a stale
+   index; what a search leaves out anyway need not be written for it.
 4. tantivy counts a deleted passage among the texts until it merges. Up to `EXACT_MAX` passages the
    index is therefore made anew when something written was changed or removed, beyond when what is
    deleted passes a 32nd of what lives: until then a word of a deleted passage weighs a little
    less than in an index filled afresh.
-5. A writer, with its threads and buffers, lives for one refresh. Between refreshes a person costs
-   the compressed postings.
+5. A writer has threads and buffers of its own: opening and closing one takes 7 ms, a commit 4 ms.
+   Those of the last `WRITERS_MAX` people written are kept open; all others cost the compressed
+   postings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from tantivy import Document, Index, Occur, Query, Schema, SchemaBuilder, Searcher
+from tantivy import Document, Index, IndexWriter, Occur, Query, Schema, SchemaBuilder, Searcher
 
 from projections.retrieval.columns import Floats
 
@@ -31,6 +35,8 @@ from projections.retrieval.columns import Floats
 EXACT_MAX = 4096
 #: So many waiting changes are written without a search: that is the longest a search has to wait.
 WAITING_MAX = 4096
+#: Indexes whose writers stay open, in this process.
+WRITERS_MAX = 8
 _DEAD_PER_LIVING = 1 / 32
 #: The least that tantivy accepts; only what is used of it is ever allocated.
 _WRITER_HEAP_BYTES = 15_000_000
@@ -50,6 +56,39 @@ def _schema() -> Schema:
 
 
 _SCHEMA = _schema()
+
+
+class _Writers:
+    """The writers that are open, the one used longest ago first.
+
+    Several threads own indexes in one process, and each may close another's writer: one at a time
+    writes.
+    """
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self._open: OrderedDict[int, tuple[Index, IndexWriter]] = OrderedDict()
+
+    def of(self, index: Index) -> IndexWriter:
+        """Return the writer of an index; call it while `turn` is held."""
+        _, writer = self._open.pop(id(index), (None, None))
+        writer = writer or index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
+        # With the index, so that its id stays its own.
+        self._open[id(index)] = (index, writer)
+        while len(self._open) > WRITERS_MAX:
+            _, (_, oldest) = self._open.popitem(last=False)
+            oldest.wait_merging_threads()
+        return writer
+
+    def close(self, index: Index | None) -> None:
+        """Close the writer of an index that is written no more."""
+        with self.turn:
+            _, writer = self._open.pop(id(index), (None, None))
+            if writer is not None:
+                writer.wait_merging_threads()
+
+
+_WRITERS = _Writers()
 
 
 class WordIndex:
@@ -88,14 +127,20 @@ class WordIndex:
         """How many changes the next refresh has to write."""
         return len(self._waiting) + len(self._deleted)
 
-    def refresh(self, live: npt.NDArray[np.bool_]) -> None:
-        """Write what is waiting, bool [rows] telling which rows live; nothing when none is."""
-        if not self.waiting:
+    def refresh(self, live: npt.NDArray[np.bool_], left_out: Collection[int] = ()) -> None:
+        """Write what is waiting; nothing when none is, or only new rows that are left out.
+
+        Args:
+            live: bool [rows], which rows live.
+            left_out: rows that whoever asks does not want to see.
+        """
+        if not self._deleted and self._waiting.issubset(left_out):
             return
         stale = self._deleted | {row for row in self._waiting if row < self._end}
         living = int(live.sum())
         self._dead += len(stale)
         if stale and (living <= EXACT_MAX or self._dead > living * _DEAD_PER_LIVING):
+            self.close()
             self._write(Index(_SCHEMA), (), np.flatnonzero(live).tolist())
             self._dead = 0
         else:
@@ -104,8 +149,12 @@ class WordIndex:
         self._deleted = set()
         self._end = len(live)
 
+    def close(self) -> None:
+        """Let go of what an open writer holds."""
+        _WRITERS.close(self._index)
+
     def alone(self, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int) -> Floats:
-        """Return BM25 of each row's terms; float32 [rows].
+        """Return BM25 of each row's terms as of the last `refresh`; float32 [rows].
 
         Args:
             terms: what is looked for; repetitions count once.
@@ -118,9 +167,8 @@ class WordIndex:
         """Return BM25 of each row's terms with those of the message before, as `alone` does."""
         return self._scores(_TOGETHER, terms, live, limit)
 
-    def frequencies(self, terms: Iterable[str], live: npt.NDArray[np.bool_]) -> list[int]:
+    def frequencies(self, terms: Iterable[str]) -> list[int]:
         """Return how many passages hold each term."""
-        self.refresh(live)
         searcher = self._searcher
         if searcher is None:
             return [0 for _ in terms]
@@ -129,7 +177,6 @@ class WordIndex:
     def _scores(
         self, field: str, terms: Iterable[str], live: npt.NDArray[np.bool_], limit: int
     ) -> Floats:
-        self.refresh(live)
         scores = np.zeros(len(live), np.float32)
         parts = [
             (Occur.Should, Query.term_query(_SCHEMA, field, term, index_option="freq"))
@@ -145,11 +192,13 @@ class WordIndex:
     def _write(self, index: Index, stale: Iterable[int], rows: Sequence[int]) -> None:
         # Otherwise every commit would start a thread to reload what is reloaded below.
         index.config_reader(reload_policy="manual")
-        with index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1) as writer:
+        with _WRITERS.turn:
+            writer = _WRITERS.of(index)
             for row in stale:
                 writer.delete_documents_by_term(_ROW, row)
             for row, (alone, together) in zip(rows, self._terms_of(rows), strict=True):
                 writer.add_document(Document(row=row, alone=alone, together=together))
+            writer.commit()
         index.reload()
         self._index = index
         self._searcher = index.searcher()

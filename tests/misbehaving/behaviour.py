@@ -61,8 +61,11 @@ def in_seconds(seconds: float) -> str:
 class Faults:
     """Misbehaves for a share of the requests, in an order that a seed fixes."""
 
-    def __init__(self, rate: float, seed: int, *, silent: bool = True) -> None:
+    def __init__(
+        self, rate: float, seed: int, *, silent: bool = True, well: Behaviour = WELL
+    ) -> None:
         self._rate = rate
+        self._well = well
         self._rng = random.Random(seed)
         self._kinds = [
             Behaviour.limited("0.05"),
@@ -80,5 +83,5 @@ class Faults:
     def next(self) -> Behaviour:
         """Return how to answer the next request."""
         if self._rng.random() >= self._rate:
-            return WELL
+            return self._well
         return self._rng.choice(self._kinds)

@@ -46,9 +46,11 @@ class Shelf:
             yield own, f"{own} {before}"
 
     def alone(self, query: str, limit: int = 100) -> Floats:
+        self.words.refresh(self.live)
         return self.words.alone(query.split(), self.live, limit)
 
     def together(self, query: str, limit: int = 100) -> Floats:
+        self.words.refresh(self.live)
         return self.words.together(query.split(), self.live, limit)
 
     @property
@@ -133,17 +135,38 @@ def test_nothing_is_found_when_nothing_is_indexed_or_asked() -> None:
     assert Shelf(TEXTS).alone("never").tolist() == [0, 0, 0, 0]
 
 
-def test_index_serves_threads_in_turn_and_leaves_none_behind() -> None:
-    """The owner's thread may be another than the one that made it; writers end with a refresh."""
+def test_new_row_need_not_be_written_when_the_search_leaves_it_out() -> None:
+    """Nothing is written for it; the next search that wants it finds it."""
     shelf = Shelf(TEXTS)
+    shelf.alone("red")
+    shelf.add("lantern")
+    shelf.words.refresh(shelf.live, {4})
+    assert shelf.words.waiting == 1
+    assert shelf.alone("lantern").nonzero()[0].tolist() == [4]
+
+
+def test_index_serves_threads_in_turn_and_leaves_none_behind_when_closed() -> None:
+    """The owner's thread may be another than the one that made it; its writer can be closed."""
+    shelf = Shelf(TEXTS)
+    before = len(list(THREADS.iterdir()))
     shelf.alone("red")
     with ThreadPoolExecutor(1) as pool:
         shelf.add("red lantern")
         assert pool.submit(shelf.alone, "lantern").result().any()
-    shelf.add("red again")
-    before = len(list(THREADS.iterdir()))
-    shelf.alone("red")
+    shelf.words.close()
     deadline = time.monotonic() + 10
     while len(list(THREADS.iterdir())) > before and time.monotonic() < deadline:
         pass
     assert len(list(THREADS.iterdir())) <= before
+    shelf.add("red again")
+    assert shelf.alone("again").any()
+
+
+def test_writers_stay_open_for_the_last_few_alone() -> None:
+    """Who was written long ago has no threads any more, and is found as before."""
+    shelves = [Shelf([f"kite{number}"]) for number in range(word_index_tantivy.WRITERS_MAX + 2)]
+    for number, shelf in enumerate(shelves):
+        assert shelf.alone(f"kite{number}").any()
+    assert len(word_index_tantivy._WRITERS._open) == word_index_tantivy.WRITERS_MAX
+    shelves[0].add("lantern")
+    assert shelves[0].alone("lantern kite0").all()

@@ -209,6 +209,11 @@ class FakeBackend(FakeAgents):
             for event in log
         )
 
+    async def is_assistant(self, shard: int, tenant: str, assistant_id: str) -> bool:
+        """Know none: the chat agent is asked, as for one that was just made."""
+        self._up()
+        return False
+
     async def status(self) -> tuple[AgentStatus, ...]:
         """All agents are at the end of the log, unless stalled or dead."""
         self._up()

@@ -41,6 +41,7 @@ PACKAGES = (
     "numpy",
     "onnxruntime",
     "openai",
+    "opencc",
     "purgatory",
     "ray",
     "rich",

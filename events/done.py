@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from events.memory import Value
@@ -19,13 +20,39 @@ class SearchHit(Value, frozen=True, kw_only=True):
 
 
 class SearchPerformed(Payload, frozen=True, kw_only=True):
-    """Somebody searched; what was asked and what was found."""
+    """Somebody searched; what was asked and what was found.
+
+    `position` is that of the index that answered (0: not recorded then). With the filters, days in
+    ISO 8601, and `excluded` (ids that were left out) the search can be measured again as it was.
+    """
 
     search_id: str
     query: str
     method: str
     tiers: tuple[str, ...] = ()
     hits: tuple[SearchHit, ...] = ()
+    position: int = 0
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    occurred_since: str = ""
+    occurred_until: str = ""
+    assistant: str = ""
+    excluded: tuple[str, ...] = ()
+
+
+class SearchFeedback(Payload, frozen=True, kw_only=True):
+    """Somebody judged what a search of theirs had found; a later judgement of a hit replaces it.
+
+    All ids are of hits of that search: those that helped, those that did not, and those that
+    answered what was asked (of the search's other hits, that says that they did not).
+    """
+
+    search_id: str
+    helpful: tuple[str, ...] = ()
+    not_helpful: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
+    note: str = ""
 
 
 class ToolRequested(Payload, frozen=True, kw_only=True):

@@ -6,6 +6,8 @@ folds and every endpoint that shows a memory speaks in these types.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -166,6 +168,16 @@ def _uncontained(*parts: str) -> tuple[str, ...]:
             if beside != at
         )
     )
+
+
+def texts_hash(texts: Iterable[str]) -> str:
+    """Return what says which texts vectors are of: SHA-256 over their lengths and themselves."""
+    digest = hashlib.sha256()
+    for text in texts:
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8))
+        digest.update(encoded)
+    return digest.hexdigest()
 
 
 def passages(content: Content) -> tuple[str, ...]:

@@ -82,7 +82,9 @@ class CoreBlockRewritten(Payload, frozen=True, kw_only=True):
 class MemoryEmbedded(Payload, frozen=True, kw_only=True):
     """A memory's passages got their vectors (float16, little endian), one each, from `model`.
 
-    `vectors` are those of the passages from `first` on.
+    `vectors` are those of the passages from `first` on. `text_hash` says of which texts, where they
+    were embedded later than they were written (`events.memory.texts_hash`): once the memory reads
+    otherwise, the vectors are passed over. Empty: of those that the passages have.
     """
 
     tier: Tier
@@ -90,6 +92,26 @@ class MemoryEmbedded(Payload, frozen=True, kw_only=True):
     model: str
     vectors: tuple[bytes, ...]
     first: int = 0
+    text_hash: str = ""
+
+
+class ReembeddingBegun(Payload, frozen=True, kw_only=True):
+    """A person is being moved to another embedding model: passages get vectors of both from now on.
+
+    Searches go on with the old ones.
+    """
+
+    model: str
+
+
+class EmbeddingModelSwitched(Payload, frozen=True, kw_only=True):
+    """From now on a person's questions are embedded by `model`; the vectors of `previous` are gone.
+
+    Nothing changes where the person was not being moved to that model.
+    """
+
+    model: str
+    previous: str
 
 
 class MemoryChangeRequested(Payload, frozen=True, kw_only=True):

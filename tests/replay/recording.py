@@ -6,7 +6,8 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from actors.embedding import HashEmbedder, LocalEmbedding
+from actors.embedding import HashEmbedder
+from actors.embedding_queue import LocalEmbedding
 from actors.finding import count, find, text_to_embed, wants_vector
 from actors.local import local_backend
 from actors.names import AGENTS, OWNER_OF, Agent

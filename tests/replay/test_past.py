@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.embedding import LocalEmbedding
+from actors.embedding_queue import LocalEmbedding
 from actors.names import Agent
 from actors.past import past as past_module
 from actors.past import views

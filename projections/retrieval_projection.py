@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from events.catalogue import (
+    EmbeddingModelSwitched,
     MemoryEmbedded,
     MemoryForgotten,
     MemoryMerged,
@@ -22,9 +23,10 @@ from events.catalogue import (
     MemorySuperseded,
     MessageEmbedded,
     MessageReceived,
+    ReembeddingBegun,
 )
 from events.envelope import Event
-from events.memory import Content, EpisodicContent, passages, tier_of
+from events.memory import Content, EpisodicContent, passages, texts_hash, tier_of
 from projections.retrieval.index import RetrievalIndex
 from projections.retrieval.passage import CONVERSATION, Passage, Vector
 
@@ -32,12 +34,12 @@ from projections.retrieval.passage import CONVERSATION, Passage, Vector
 class RetrievalProjection:
     """The index of the search agent as a view of the log; `index` answers the searches.
 
-    Version 3 keeps the terms of each passage in the state. They are part of its hash: when texts
-    are cut into other terms than before, the version has to be raised.
+    Version 4 keeps vectors with their model. The terms of each passage are in the state and part of
+    its hash: when texts are cut into other terms than before, the version has to be raised.
     """
 
     name = "retrieval"
-    version = 3
+    version = 4
     kinds = frozenset(
         kind.__name__
         for kind in (
@@ -50,6 +52,8 @@ class RetrievalProjection:
             MemoryForgotten,
             MemoryRestored,
             MemoryEmbedded,
+            ReembeddingBegun,
+            EmbeddingModelSwitched,
         )
     )
 
@@ -63,8 +67,8 @@ class RetrievalProjection:
             case MessageReceived() as said:
                 if said.role != "system" and not self.index.passages_of(user, said.message_id):
                     self.index.add(_message(said, event).without(said.secret_spans))
-            case MessageEmbedded(message_id=message, vector=vector):
-                self.index.set_vector(user, message, 0, _vector(vector))
+            case MessageEmbedded(message_id=message, vector=vector, model=model):
+                self.index.set_vector(user, message, 0, _vector(vector), model)
             case MemoryRecorded() as recorded:
                 if not self.index.passages_of(user, recorded.memory.id):
                     self._record(recorded, event)
@@ -80,9 +84,12 @@ class RetrievalProjection:
                 self.index.remove(user, memory)
             case MemoryRestored(memory_id=memory):
                 self._amend(user, memory, resting=False, ended_at=None, superseded_by="")
-            case MemoryEmbedded(memory_id=memory, vectors=vectors, first=first):
-                for ordinal, vector in enumerate(vectors, first):
-                    self.index.set_vector(user, memory, ordinal, _vector(vector))
+            case MemoryEmbedded() as embedded:
+                self._embed(user, embedded)
+            case ReembeddingBegun(model=model):
+                self.index.move_to_model(user, model)
+            case EmbeddingModelSwitched(model=model):
+                self.index.switch_model(user, model)
             case _:
                 pass
 
@@ -107,6 +114,7 @@ class RetrievalProjection:
             text="",
             speaker=message.speaker if message else "",
             conversation=message.conversation if message else "",
+            assistant=message.assistant if message else "",
             position=event.position,
             recorded_at=event.envelope.recorded_at,
             said_at=message.said_at if message else event.envelope.recorded_at,
@@ -119,6 +127,18 @@ class RetrievalProjection:
         start, end = recorded.secret_span
         if message is not None and start < end:
             self.index.amend(message.without(((start, end),)))
+
+    def _embed(self, user: str, embedded: MemoryEmbedded) -> None:
+        """Give a memory's passages their vectors, unless they were revised since."""
+        first, last = embedded.first, embedded.first + len(embedded.vectors)
+        if embedded.text_hash:
+            known = self.index.passages_of(user, embedded.memory_id)[first:last]
+            if texts_hash([passage.text for passage in known]) != embedded.text_hash:
+                return
+        for ordinal, vector in enumerate(embedded.vectors, first):
+            self.index.set_vector(
+                user, embedded.memory_id, ordinal, _vector(vector), embedded.model
+            )
 
     def _amend(self, user: str, memory: str, **fields: Any) -> None:
         """Change how a memory stands; its words and vectors stay."""
@@ -141,6 +161,7 @@ def _message(said: MessageReceived, event: Event) -> Passage:
         text=said.content,
         speaker=said.name or said.role,
         conversation=said.conversation,
+        assistant=said.assistant,
         position=event.position,
         recorded_at=event.envelope.recorded_at,
         said_at=said.said_at,

@@ -14,11 +14,15 @@ from projections.retrieval.columns import NONE
 from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector
 from projections.retrieval.question import read_question
 from projections.retrieval.ranking import HAND_SET, Weights
-from projections.retrieval.search import search_shelf
+from projections.retrieval.search import measured, search_shelf
 from projections.retrieval.shelf import Shelf, StoredShelf
+from projections.retrieval.signals import Signals
+from projections.retrieval.word_index_tantivy import Writers
 
-#: A shelf is filled afresh when more rows than this, and than the living ones, are dead.
+#: A shelf is filled afresh when more rows than this, and than so many a living one, are free. On a
+#: large one new passages take free rows: it comes to this only when most of it was removed.
 _DEAD_MAX = 1024
+_DEAD_PER_LIVING = 4
 
 
 class RetrievalIndex:
@@ -30,6 +34,7 @@ class RetrievalIndex:
     def __init__(self, weights: Weights = HAND_SET) -> None:
         self._shelves: dict[str, Shelf] = {}
         self._weights = weights
+        self._writers = Writers()
 
     def add(self, passage: Passage) -> None:
         """Add a passage, or put it in the place of the one with its id and ordinal."""
@@ -52,11 +57,40 @@ class RetrievalIndex:
         for passage in passages:
             self.add(passage)
 
-    def set_vector(self, user: str, id: str, ordinal: int, vector: Vector) -> None:
-        """Give a passage its vector, float32 [dimension]; passed over when it is not there."""
+    def set_vector(self, user: str, id: str, ordinal: int, vector: Vector, model: str = "") -> None:
+        """Give a passage its vector, float32 [dimension], made by `model`.
+
+        Passed over when it is not there, and when the person's vectors are of other models.
+        """
         shelf = self._shelves.get(user)
         if shelf is not None:
-            shelf.set_vector(id, ordinal, vector)
+            shelf.set_vector(id, ordinal, vector, model)
+
+    def model_of(self, user: str) -> str:
+        """Return the model that a person's questions are to be embedded by; empty: any."""
+        shelf = self._shelves.get(user)
+        return shelf.models[0] if shelf else ""
+
+    def models_of(self, user: str) -> tuple[str, ...]:
+        """Return the models that each passage of a person is to have a vector of."""
+        shelf = self._shelves.get(user)
+        return shelf.models if shelf else ("",)
+
+    def move_to_model(self, user: str, model: str) -> None:
+        """Gather the vectors of another model, too, until the person is switched to it."""
+        if user in self._shelves:
+            self._shelves[user].move_to(model)
+
+    def switch_model(self, user: str, model: str) -> None:
+        """Search by the model that the person was moved to; the vectors of the old one go."""
+        if user in self._shelves:
+            self._shelves[user].switch(model)
+
+    def lacking(self, user: str, model: str, id: str | None = None) -> list[Passage]:
+        """Return the passages without a vector of a model, all or those of an id, in log order."""
+        shelf = self._shelves.get(user)
+        found = shelf.lacking(model, id) if shelf else []
+        return sorted(found, key=lambda one: (one.position, one.id, one.ordinal))
 
     def remove(self, user: str, id: str) -> None:
         """Take all chunks of a passage out."""
@@ -105,13 +139,28 @@ class RetrievalIndex:
         found = [*_follow(shelf, "before", row, reach)[::-1], *_follow(shelf, "after", row, reach)]
         return tuple(passage for at in found if (passage := shelf.passages[at]) is not None)
 
-    def search(self, request: SearchRequest) -> list[Hit]:
-        """Return the best passages of one person for a question, best first."""
+    def search(self, request: SearchRequest, weights: Weights | None = None) -> list[Hit]:
+        """Return the best passages of one person for a question, best first.
+
+        `weights` are those of a ranker that the operator chose; None: those of this index.
+        """
         shelf = self._shelves.get(request.user)
         if shelf is None:
             return []
         shelf.write_words(request.exclude)
-        return search_shelf(shelf, request, self._weights)
+        return search_shelf(shelf, request, weights or self._weights)
+
+    def measured(self, request: SearchRequest) -> tuple[tuple[Passage, ...], Signals]:
+        """Return the candidates of a hybrid search of one person, and what they measure.
+
+        Raises:
+            KeyError: the person has no passage.
+        """
+        shelf = self._shelves[request.user]
+        shelf.write_words(request.exclude)
+        rows, signals = measured(shelf, request)
+        found = (shelf.passages[row] for row in rows.tolist())
+        return tuple(passage for passage in found if passage is not None), signals
 
     def has_words_waiting(self, user: str) -> bool:
         """Say whether the person's next search has words to write first."""
@@ -132,23 +181,25 @@ class RetrievalIndex:
         """Replace everything by what a snapshot holds."""
         for shelf in self._shelves.values():
             shelf.close()
-        self._shelves = {user: Shelf.filled(_decoder.decode(data)) for user, data in parts.items()}
+        self._shelves = {
+            user: Shelf.filled(_decoder.decode(data), self._writers) for user, data in parts.items()
+        }
 
     def _shelf(self, user: str) -> Shelf:
         """Return the person's shelf, a new one for somebody who has none."""
         shelf = self._shelves.get(user)
         if shelf is None:
-            shelf = self._shelves[user] = Shelf()
+            shelf = self._shelves[user] = Shelf(self._writers)
         return shelf
 
     def _tidy(self, user: str) -> None:
-        """Drop an empty shelf, and fill one afresh that is mostly made of what was removed."""
+        """Drop an empty shelf, and fill one afresh that mostly consists of free rows."""
         shelf = self._shelves[user]
         if not len(shelf):
             self.forget_user(user)
-        elif shelf.dead > max(_DEAD_MAX, len(shelf)):
+        elif shelf.dead > max(_DEAD_MAX, _DEAD_PER_LIVING * len(shelf)):
             shelf.close()
-            self._shelves[user] = Shelf.filled(shelf.stored())
+            self._shelves[user] = Shelf.filled(shelf.stored(), self._writers)
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -7,7 +7,7 @@ answer to a search.
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from events.memory import SearchTier
+from projections.retrieval.explained import SignalValue
 
 Method = Literal["hybrid", "bm25", "embedding", "string_match"]
 Vector = npt.NDArray[np.float32]
@@ -42,6 +43,7 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     text: str
     speaker: str = ""
     conversation: str = ""
+    assistant: str = ""
     position: int
     occurred_at: str = ""
     recorded_at: datetime
@@ -79,8 +81,10 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `vector` is the embedding of `RetrievalIndex.bare_question(user, query)`; without it words alone
     decide. `threshold` is the lowest score returned (of `embedding`: the cosine). `since` and
-    `until` bound `said_at`, both inclusive. `explain` adds each signal's value to the hits.
-    What is in `exclude`, by id, is not looked for.
+    `until` bound `said_at`, `occurred_since` and `occurred_until` the day that a passage speaks of
+    (where it names none, the day it was said), all inclusive. `assistant` is the profile that it
+    was said to. `explain` adds each signal's value to the hits. What is in `exclude`, by id, is not
+    looked for.
     """
 
     user: str
@@ -93,6 +97,9 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    occurred_since: date | None = None
+    occurred_until: date | None = None
+    assistant: str = ""
     include_ended: bool = False
     explain: bool = False
     exclude: tuple[str, ...] = ()
@@ -124,13 +131,13 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     superseded: bool = False
     title: str = ""
     event_id: str = ""
-    signals: dict[str, float] | None = None
+    signals: dict[str, SignalValue] | None = None
 
 
 def hit_of(
     passage: Passage,
     score: float,
-    signals: dict[str, float] | None,
+    signals: dict[str, SignalValue] | None,
     *,
     relevance: float,
     superseded: bool,

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from projections.retrieval.columns import Floats
+from projections.retrieval.explained import SignalValue
 from projections.retrieval.signals import Signals
 
 
@@ -16,15 +17,16 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
     words: float = 0.3
     words_together: float = 0.5
+    around: float = 0.8
     meaning: float = 1.0
-    words_after: float = 0.2
-    meaning_before: float = 0.2
+    answers: float = 0.5
     meaning_after: float = 0.2
-    session: float = 0.3
+    session: float = 0.5
     speaker: float = 0.3
-    asks: float = -0.3
-    timely: float = 0.3
-    dated: float = 0.3
+    speaker_of_several: float = 0.3
+    asks: float = -0.6
+    kind: float = 0.6
+    dated: float = 1.0
     recent: float = 0.1
     length: float = 0.2
 
@@ -39,11 +41,30 @@ def fuse(signals: Signals, weights: Weights = HAND_SET) -> Floats:
     (Bruch, Gai and Ingber 2023, arXiv:2210.11934). Rounded, so that the last bits of a vector
     product, which vary with what it was batched with, never order two hits.
     """
-    total = np.zeros(len(signals.words), np.float32)
+    total = np.zeros(len(signals.meaning), np.float32)
     for name, values in signals._asdict().items():
         total += np.float32(getattr(weights, name)) * values
     fused: Floats = np.round(total, 5)
     return fused
+
+
+def explain(signals: Signals, weights: Weights) -> Callable[[int], dict[str, SignalValue]]:
+    """Return what tells each signal of a candidate, by the candidate's number."""
+    in_order = {}
+    for name, values in signals._asdict().items():
+        weight = float(getattr(weights, name))
+        # Of what counts against a passage, the least is the best.
+        in_order[name] = weight, values, np.sort(-values if weight >= 0 else values)
+
+    def of(candidate: int) -> dict[str, SignalValue]:
+        shown = {}
+        for name, (weight, values, best_first) in in_order.items():
+            own = values[candidate]
+            better = int(np.searchsorted(best_first, -own if weight >= 0 else own))
+            shown[name] = SignalValue(value=float(own), rank=better + 1, weight=weight)
+        return shown
+
+    return of
 
 
 def distinct_first(

@@ -7,11 +7,11 @@ passage has; a Chinese one the words alone, because the model finds everything a
 
 from __future__ import annotations
 
-import math
 import re
 from functools import lru_cache
 
 from projections.retrieval.columns import NONE
+from projections.retrieval.coverage import weights_of
 from projections.retrieval.passage import CONVERSATION, Passage, Vector
 from projections.retrieval.question import Question
 from projections.retrieval.shelf import Shelf
@@ -23,8 +23,6 @@ _WORDS_SHARE = 0.3
 _ANSWERING_SHARE = 0.8
 #: What is left when somebody else speaks than the one who is asked about.
 _OTHER_SPEAKER_SHARE = 0.6
-#: What a Chinese character counts beside the word that it is part of.
-_CHARACTER_SHARE = 0.5
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 #: Words that ask but name nothing: no answer repeats them.
@@ -48,7 +46,7 @@ class Relevance:
         asking = _ASKING_ZH if self._chinese else _ASKING_EN
         asked = asking.sub(" ", question.bare)
         words = dict.fromkeys(terms(asked) or terms(question.bare))
-        self._weights = _weights(shelf, tuple(words))
+        self._weights = weights_of(shelf, tuple(words))
         self._whole = sum(self._weights.values())
         self._vector = vector
         self._names = question.speakers
@@ -118,20 +116,6 @@ class Relevance:
         return passage.speaker in self._names or any(
             name.casefold().split(" ")[0] in text for name in self._names if name != "user"
         )
-
-
-def _weights(shelf: Shelf, words: tuple[str, ...]) -> dict[str, float]:
-    """Return what each word of a question counts: its idf among the person's passages (BM25's).
-
-    A word that nothing holds counts most: what is asked about is not there.
-    """
-    living = len(shelf)
-    weights: dict[str, float] = {}
-    for word, holding in zip(words, shelf.frequencies(words), strict=True):
-        weight = math.log1p((living - min(holding, living) + 0.5) / (holding + 0.5))
-        part = len(word) == 1 and _HAN.match(word) and any(word in w for w in words if w != word)
-        weights[word] = weight * _CHARACTER_SHARE if part else weight
-    return weights
 
 
 @lru_cache(maxsize=4096)

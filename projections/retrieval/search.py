@@ -5,46 +5,52 @@ Filters hold before anything is ranked, so that no hit is found and then dropped
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from projections.retrieval.columns import Floats
-from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector, hit_of
+from projections.retrieval.coverage import Rows
+from projections.retrieval.explained import SignalValue
+from projections.retrieval.filters import Allowed, allowed_rows
+from projections.retrieval.passage import (
+    Hit,
+    Passage,
+    SearchRequest,
+    Vector,
+    hit_of,
+)
 from projections.retrieval.question import Question, read_question
-from projections.retrieval.ranking import Weights, distinct_first, fuse
+from projections.retrieval.ranking import Weights, distinct_first, explain, fuse
 from projections.retrieval.relevance import Relevance
 from projections.retrieval.shelf import Shelf
-from projections.retrieval.signals import Rows, Signals, measure
-
-Allowed = npt.NDArray[np.bool_]
+from projections.retrieval.signals import Signals, anchors_of, measure
 
 #: Candidates that each of words, words with the message before, and meaning puts forward.
 _CANDIDATES = 300
 #: Up to so many passages every cosine and word score is taken; beyond, those of the best alone.
 _ALL = 4096
-_NEAREST = 1000
+#: So few rows that filters let through are told apart by the index of words itself.
+_FEW = 2500
 
 
 def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list[Hit]:
     """Return the best passages of the shelf for a request, best first."""
-    allowed = _allowed(shelf, request)
-    for id in request.exclude:
-        allowed[list(shelf.rows.get(id, {}).values())] = False
-    question = read_question(request.query, shelf.speakers)
+    allowed = _open_rows(shelf, request)
+    question = read_question(request.query, shelf.speakers, _today(shelf))
     signals: Signals | None = None
     match request.method:
         case "hybrid":
             rows, signals = _measured(shelf, request, question, allowed)
             scores = fuse(signals, weights)
         case "bm25":
-            words = shelf.bm25(request.query, len(shelf))
+            words = _word_scores(shelf.bm25, shelf, request.query, allowed)
             rows = np.flatnonzero(allowed & (words > 0))
             scores = np.round(words[rows], 5)
         case "embedding":
-            cosines = _cosines(shelf, request.vector, allowed)
+            cosines = _cosines(shelf, request.vector, allowed, np.zeros(0, np.int64))
             rows = np.flatnonzero(allowed & (cosines != 0))
             scores = np.round(cosines[rows], 5)
         case "string_match":
@@ -54,28 +60,29 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
         kept = scores >= request.threshold
         rows, scores = rows[kept], scores[kept]
         signals = None if signals is None else Signals(*(values[kept] for values in signals))
+    explained = explain(signals, weights) if request.explain and signals is not None else None
     relevance = Relevance(shelf, question, request.vector)
-    return _hits(shelf, request, rows, scores, signals, relevance)
+    return _hits(shelf, request, rows, scores, explained, relevance)
 
 
-def _allowed(shelf: Shelf, request: SearchRequest) -> Allowed:
-    """Return which rows the request's filters let through, bool [rows]."""
-    columns = shelf.columns
-    allowed: Allowed = columns["live"] & ~columns["resting"]
-    if not request.include_ended:
-        allowed &= ~columns["ended"]
-    if request.tiers is not None:
-        codes = [shelf.tiers[tier] for tier in request.tiers if tier in shelf.tiers]
-        allowed &= np.isin(columns["tier"], codes)
-    if request.since is not None:
-        allowed &= columns["said_s"] >= request.since.timestamp()
-    if request.until is not None:
-        allowed &= columns["said_s"] <= request.until.timestamp()
-    if request.tags:
-        wanted = set(request.tags)
-        for row in np.flatnonzero(allowed).tolist():
-            allowed[row] = wanted.issubset(_passage(shelf, row).tags)
+def measured(shelf: Shelf, request: SearchRequest) -> tuple[Rows, Signals]:
+    """Return the candidates of a hybrid search with their signals, which weights would order."""
+    question = read_question(request.query, shelf.speakers, _today(shelf))
+    return _measured(shelf, request, question, _open_rows(shelf, request))
+
+
+def _open_rows(shelf: Shelf, request: SearchRequest) -> Allowed:
+    """Return which rows may be found: those that the filters let through and nobody excluded."""
+    allowed = allowed_rows(shelf, request)
+    for id in request.exclude:
+        allowed[list(shelf.rows.get(id, {}).values())] = False
     return allowed
+
+
+def _today(shelf: Shelf) -> date:
+    """Return the day of the newest passage: the one that "last week" is counted from."""
+    newest_s = float(shelf.columns["said_s"].max(initial=0))
+    return datetime.fromtimestamp(newest_s, UTC).date()
 
 
 def _measured(
@@ -83,11 +90,15 @@ def _measured(
 ) -> tuple[Rows, Signals]:
     words = _word_scores(shelf.bm25, shelf, question.bare, allowed)
     together = _word_scores(shelf.bm25_together, shelf, question.bare, allowed)
-    cosines = _cosines(shelf, request.vector, allowed)
+    chosen = np.zeros(len(allowed), np.bool_)
+    for values in (words, together):
+        chosen[_best(values, allowed)] = True
+    cosines = _cosines(shelf, request.vector, allowed, np.flatnonzero(chosen))
+    chosen[_best(cosines, allowed)] = True
+    rows = _with_adjacent(shelf, chosen, allowed)
     average = 0.0
     if request.vector is not None and shelf.vectors is not None and cosines.any():
         average = shelf.vectors.average_cosine(request.vector)
-    rows = _candidates(shelf, (words, together, cosines), allowed)
     return rows, measure(
         shelf,
         question,
@@ -100,54 +111,68 @@ def _measured(
 
 
 def _word_scores(
-    score: Callable[[str, int], Floats], shelf: Shelf, query: str, allowed: Allowed
+    score: Callable[[str, int, Sequence[int] | None], Floats],
+    shelf: Shelf,
+    query: str,
+    allowed: Allowed,
 ) -> Floats:
     """Return the score of each row by words, 0 elsewhere; float32 [rows].
 
-    On a large shelf of the best rows: twice as many as should hold the candidates that filters let
-    through, and of all rows where they do not. Which candidates there are is thus the same as if
-    the filters had come first.
+    On a large shelf of the allowed rows where they are few, else of the best: twice as many as
+    should hold the candidates that filters let through, and of all rows where they do not. Which
+    candidates there are is thus the same as if the filters had come first.
     """
-    open_rows = int(allowed.sum())
+    open_rows = int(np.count_nonzero(allowed))
     if len(shelf) <= _ALL or not open_rows:
-        return score(query, len(shelf))
+        return score(query, len(shelf), None)
+    if open_rows <= _FEW:
+        return score(query, open_rows, np.flatnonzero(allowed).tolist())
     limit = min(2 * _CANDIDATES * len(shelf) // open_rows, len(shelf))
-    scores = score(query, limit)
+    scores = score(query, limit, None)
     found = scores > 0
-    if found.sum() == limit < len(shelf) and (found & allowed).sum() < _CANDIDATES:
-        scores = score(query, len(shelf))
+    cut = np.count_nonzero(found) == limit < len(shelf)
+    if cut and np.count_nonzero(found & allowed) < _CANDIDATES:
+        scores = score(query, len(shelf), None)
     return scores
 
 
-def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed) -> Floats:
+def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed, chosen: Rows) -> Floats:
     """Return the cosine of each row that has a vector, 0 elsewhere; float32 [rows].
 
-    On a small shelf of all rows, because neighbours count that a filter keeps out of the result; on
-    a large one of the nearest allowed.
+    On a small shelf of all rows, because neighbours count that a filter keeps out of the result. On
+    a large one of those among which the nearest are, of the candidates `chosen` by words, and of
+    the messages next to these.
     """
     cosines = np.zeros(len(allowed), np.float32)
     if vector is None or shelf.vectors is None or len(vector) != shelf.vectors.dimension:
         return cosines
     if len(shelf.vectors) <= _ALL:
         rows, found = shelf.vectors.nearest(vector, _ALL)
-    else:
-        rows, found = shelf.vectors.nearest(vector, _NEAREST, None if allowed.all() else allowed)
-    cosines[rows] = found
+        cosines[rows] = found
+        return cosines
+    anchors = anchors_of(shelf, chosen)
+    wanted = np.zeros(len(allowed) + 1, np.bool_)  # the last stands for no row
+    wanted[shelf.vectors.short_list(vector, _CANDIDATES, allowed)] = True
+    for rows in (chosen, shelf.columns["before"][anchors], shelf.columns["after"][anchors]):
+        wanted[rows] = True
+    rows = np.flatnonzero(wanted[:-1])
+    cosines[rows] = shelf.vectors.cosines(vector, rows)
     return cosines
 
 
-def _candidates(shelf: Shelf, scores: tuple[Floats, ...], allowed: Allowed) -> Rows:
-    """Return the rows that some score puts forward and the messages next to them."""
-    columns = shelf.columns
-    chosen = np.zeros(len(allowed), np.bool_)
-    for values in scores:
-        hopeful = np.flatnonzero(allowed & (values > 0))
-        if len(hopeful) > _CANDIDATES:
-            best = np.argpartition(-values[hopeful], _CANDIDATES)[:_CANDIDATES]
-            hopeful = hopeful[best]
-        chosen[hopeful] = True
+def _best(values: Floats, allowed: Allowed) -> Rows:
+    """Return the allowed rows with the greatest values above zero, and those with as great ones."""
+    rows = np.flatnonzero(allowed & (values > 0))
+    if len(rows) > _CANDIDATES:
+        found = values[rows]
+        rows = rows[found >= np.partition(found, -_CANDIDATES)[-_CANDIDATES]]
+    return rows
+
+
+def _with_adjacent(shelf: Shelf, chosen: Allowed, allowed: Allowed) -> Rows:
+    """Return the chosen rows and the messages next to them, as far as they are allowed."""
     for direction in ("before", "after"):
-        adjacent = columns[direction][np.flatnonzero(chosen)]
+        adjacent = shelf.columns[direction][np.flatnonzero(chosen)]
         chosen[adjacent[adjacent >= 0]] = True
     return np.flatnonzero(chosen & allowed)
 
@@ -165,7 +190,7 @@ def _hits(
     request: SearchRequest,
     rows: Rows,
     scores: Floats,
-    signals: Signals | None,
+    explained: Callable[[int], dict[str, SignalValue]] | None,
     relevance: Relevance,
 ) -> list[Hit]:
     """Order by score, the newest first among equals, and show each source once before any twice."""
@@ -177,16 +202,13 @@ def _hits(
 
     hits = []
     for at in distinct_first(order.tolist(), source_of, request.limit):
-        explained = None
-        if request.explain and signals is not None:
-            explained = {name: float(values[at]) for name, values in signals._asdict().items()}
         row = int(rows[at])
         passage = _with_absorbed(shelf, _passage(shelf, row))
         hits.append(
             hit_of(
                 passage,
                 float(scores[at]),
-                explained,
+                None if explained is None else explained(at),
                 relevance=relevance.of(row),
                 superseded=relevance.is_superseded(row),
                 title=_title(shelf, passage),

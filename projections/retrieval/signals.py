@@ -5,18 +5,18 @@ Pure: arrays in, arrays out. What each signal is worth is `ranking`'s matter.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from projections.retrieval.columns import NONE, Floats
+from projections.retrieval.coverage import Rows, coverage
 from projections.retrieval.question import Question, day_number
 from projections.retrieval.shelf import Shelf
+from projections.retrieval.words_tantivy import terms
 
-Rows = npt.NDArray[np.int64]
-
-_CLOSE_DAYS = 30.0
+_CLOSE_DAYS = 3.0
 _RECENT_DAYS = 30.0
 _SECONDS_A_DAY = 86_400.0
 _LONG_TERMS = 30.0
@@ -30,15 +30,21 @@ class Signals(NamedTuple):
     words: BM25 of the text, by the person's best.
     words_together: BM25 of the text with the message before it, by the person's best. An answer
         ("Yes, last Friday!") rarely repeats the words of what it answers.
+    around: share of the question's words, by their idf, that stand in the text or the two messages
+        before and after it.
     meaning: cosine of text and question without the speakers' names (with them, every passage that
         holds one is near), less the average over all passages, by the best. Where a model finds
         everything alike, as one trained on English does in Chinese, it says little.
-    words_after, meaning_before, meaning_after: the same of the adjacent messages. (The words of
-        the one before are in `words_together`.)
-    session: how much of the question's words the passage's session holds.
+    answers: the meaning of the message before, when that one asks.
+    meaning_after: the meaning of the message after.
+    session: how much of the question's words the passage's session holds; nothing when the question
+        wants several messages, which are of several sessions.
     speaker: 1 when its speaker is named in the question.
-    asks: 1 when it is itself a question; facts are rather in what answers it.
-    timely: 1 when the question wants a time and the passage speaks of one.
+    speaker_of_several: the same when the question wants several messages. What somebody ever did
+        is told in many places, by themselves.
+    asks: the share of it that asks; facts are rather in what answers.
+    kind: 1 when it holds the kind of thing that the question asks for: a time, a place, a name, a
+        reason.
     dated: nearness to the days that the question names.
     recent: nearness to the newest passage, when the question wants the latest.
     length: number of terms, 1 from 30 on; "Wow, great!" has words but holds no fact.
@@ -46,14 +52,15 @@ class Signals(NamedTuple):
 
     words: Floats
     words_together: Floats
+    around: Floats
     meaning: Floats
-    words_after: Floats
-    meaning_before: Floats
+    answers: Floats
     meaning_after: Floats
     session: Floats
     speaker: Floats
+    speaker_of_several: Floats
     asks: Floats
-    timely: Floats
+    kind: Floats
     dated: Floats
     recent: Floats
     length: Floats
@@ -89,23 +96,24 @@ def measure(
         near: Floats = np.maximum(found - np.float32(average_cosine), 0) / nearest
         return np.where(found == 0, np.float32(0), near)
 
-    most, most_together = _greatest(words), _greatest(words_together)
-    anchors = _anchors(shelf, candidates)
+    anchors = anchors_of(shelf, candidates)
     before, after = columns["before"][anchors], columns["after"][anchors]
     named = [shelf.speakers[name] for name in question.speakers if name in shelf.speakers]
+    speaker = np.isin(columns["speaker"][candidates], named).astype(np.float32)
     nothing = np.zeros(len(candidates), np.float32)
-    timely = columns["timely"][candidates].astype(np.float32)
+    several = question.wants_several
     return Signals(
-        words=words[candidates] / most,
-        words_together=words_together[candidates] / most_together,
+        words=words[candidates] / _greatest(words),
+        words_together=words_together[candidates] / _greatest(words_together),
+        around=coverage(shelf, tuple(dict.fromkeys(terms(question.bare))), candidates, anchors),
         meaning=meaning(cosines[candidates]),
-        words_after=_at(words, after) / most,
-        meaning_before=meaning(_at(cosines, before)),
+        answers=np.where(_at(columns["asks"], before), meaning(_at(cosines, before)), nothing),
         meaning_after=meaning(_at(cosines, after)),
-        session=_session(columns["session"], words, anchors),
-        speaker=np.isin(columns["speaker"][candidates], named).astype(np.float32),
-        asks=columns["asks"][candidates].astype(np.float32),
-        timely=timely if question.wants_time else nothing,
+        session=nothing if several else _session(columns["session"], words, anchors),
+        speaker=speaker,
+        speaker_of_several=speaker if several else nothing,
+        asks=columns["asking"][candidates],
+        kind=((columns["kinds"][candidates] & int(question.wants)) != 0).astype(np.float32),
         dated=_dated(columns["day"][candidates], question),
         recent=_recent(columns["said_s"], candidates) if question.wants_latest else nothing,
         length=np.minimum(columns["length"][candidates] / np.float32(_LONG_TERMS), 1),
@@ -118,21 +126,16 @@ def _greatest(values: Floats) -> np.float32:
     return greatest
 
 
-def _at(values: Floats, rows: npt.NDArray[np.int32]) -> Floats:
+def _at(values: npt.NDArray[Any], rows: npt.NDArray[np.int32]) -> Floats:
     """Return the values at these rows, 0 where there is no row."""
     found: Floats = np.where(rows == NONE, np.float32(0), values[rows])
     return found
 
 
-def _anchors(shelf: Shelf, candidates: Rows) -> Rows:
+def anchors_of(shelf: Shelf, candidates: Rows) -> Rows:
     """Return for each candidate the row whose neighbours it has."""
-    anchors = candidates.copy()
-    for at in np.flatnonzero(shelf.columns["session"][candidates] == NONE):
-        passage = shelf.passages[candidates[at]]
-        sources = passage.message_ids if passage is not None else ()
-        row = shelf.row_of(sources[0], 0) if sources else None
-        if row is not None:
-            anchors[at] = row
+    sources = shelf.columns["source"][candidates]
+    anchors: Rows = np.where(sources == NONE, candidates, sources)
     return anchors
 
 
@@ -152,7 +155,7 @@ def _session(sessions: npt.NDArray[np.int32], words: Floats, anchors: Rows) -> F
 
 
 def _dated(days: npt.NDArray[np.int32], question: Question) -> Floats:
-    """Return 1 inside a range of days the question names, falling by half in 30 days around it."""
+    """Return 1 inside a range of days that is named, less by half every 3 days around it."""
     near = np.zeros(len(days), np.float32)
     for first, last in question.days:
         away = np.maximum(np.maximum(day_number(first) - days, days - day_number(last)), 0)

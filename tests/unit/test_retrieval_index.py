@@ -72,8 +72,10 @@ def refilled(index: RetrievalIndex) -> RetrievalIndex:
     copy = RetrievalIndex()
     for part in index.snapshot().values():
         stored = msgspec.msgpack.decode(part, type=StoredShelf)
-        vectors = iter(np.frombuffer(stored.vectors, "<f2").reshape(-1, TWIN.dimension))
-        for passage, embedded in zip(stored.passages, stored.embedded, strict=True):
+        kept = stored.vectors
+        vectors = iter(np.frombuffer(kept.vectors, "<f2").reshape(-1, TWIN.dimension))
+        embedded_each = kept.embedded or bytes(len(stored.passages))
+        for passage, embedded in zip(stored.passages, embedded_each, strict=True):
             copy.add(passage)
             if embedded:
                 vector = next(vectors).astype(np.float32)

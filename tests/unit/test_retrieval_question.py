@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from projections.retrieval.question import is_question, read_question, speaks_of_time
+from projections.retrieval.kinds import Kind, kinds_held
+from projections.retrieval.question import asking_share, is_question, read_question
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,12 @@ def test_months_without_a_year_are_read(text: str, months: set[int]) -> None:
 
 def test_kind_of_answer_is_read() -> None:
     """When, and the latest state of things, in both languages."""
-    assert read_question("When is it due?", []).wants_time
-    assert read_question("他什么时候回来", []).wants_time
+    assert Kind.TIME in read_question("When is it due?", []).wants
+    assert Kind.TIME in read_question("他什么时候回来", []).wants
     assert read_question("Where does she live now?", []).wants_latest
     assert read_question("他现在住哪里", []).wants_latest
     plain = read_question("Who painted the fence?", [])
-    assert not plain.wants_time
+    assert Kind.TIME not in plain.wants
     assert not plain.wants_latest
 
 
@@ -89,4 +90,80 @@ def test_kind_of_answer_is_read() -> None:
 )
 def test_text_tells_whether_it_asks_and_speaks_of_time(text: str, asks: bool, timely: bool) -> None:
     """What a message is, is read once, when it is added."""
-    assert (is_question(text), speaks_of_time(text)) == (asks, timely)
+    assert (is_question(text), Kind.TIME in kinds_held(text)) == (asks, timely)
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Where does she sing?", Kind.PLACE),
+        ("Which cities has he seen?", Kind.PLACE),
+        ("Who repaired the fence?", Kind.NAME),
+        ("What is the dog called?", Kind.NAME),
+        ("Why did the shop close?", Kind.REASON),
+        ("Where and when did they meet?", Kind.PLACE | Kind.TIME),
+        ("What colour is the fence?", Kind(0)),
+        ("店为什么关门", Kind.REASON),
+        ("他在哪个城市上班", Kind.PLACE),
+        ("那只狗叫什么", Kind.NAME),
+        ("篱笆是什么颜色", Kind(0)),
+    ],
+)
+def test_kind_of_thing_asked_for_is_read(question: str, wanted: Kind) -> None:
+    """From the form of the question; a kind that the text gives no sign of is not made up."""
+    assert read_question(question, []).wants == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("We moved to Leeds.", Kind.PLACE | Kind.NAME),
+        ("Thanks, Priya!", Kind(0)),
+        ("Hey Priya, the kettle broke", Kind(0)),
+        ('I am reading "The Long Winter".', Kind.NAME),
+        ("It closed because of the rent.", Kind.REASON),
+        ("The party is in May", Kind(0)),
+        ("她在青岛市工作", Kind.PLACE),
+        ("我在看《边城》", Kind.NAME),
+        ("因为房租太贵", Kind.REASON),
+        ("篱笆是绿色的", Kind(0)),
+    ],
+)
+def test_kinds_of_things_in_a_text_are_read(text: str, held: Kind) -> None:
+    """Who is spoken to is no name of interest, and a month no place."""
+    assert kinds_held(text) == held
+
+
+@pytest.mark.parametrize(
+    ("question", "several"),
+    [
+        ("Which cities has Tom visited?", True),
+        ("What are her hobbies?", True),
+        ("How many times did the boiler fail?", True),
+        ("Would Tom enjoy a cruise?", True),
+        ("他去过哪些城市", True),
+        ("Who repaired the fence?", False),
+        ("When did Tom visit the cities?", False),
+        ("How long has she been away?", False),
+        ("What was the news about the bus?", False),
+        ("他什么时候搬家", False),
+    ],
+)
+def test_question_tells_whether_it_wants_several_messages(question: str, several: bool) -> None:
+    """Lists, counts, what somebody ever did, and what has to be inferred."""
+    assert read_question(question, []).wants_several == several
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("How are you?", 1.0),
+        ("I sold the boat.", 0.0),
+        ("I sold it today. And you?", 0.36),
+        ("船卖了。你呢？", 0.43),
+        ("", 0.0),
+    ],
+)
+def test_share_that_asks_is_read(text: str, share: float) -> None:
+    """By sentences, so that news before a question count as news."""
+    assert asking_share(text) == pytest.approx(share, abs=0.01)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
 from projections.retrieval.index import RetrievalIndex
 from projections.retrieval.passage import SearchRequest
+from projections.retrieval.ranking import HAND_SET
 from tests.unit.test_retrieval_support import START, embed, filled, ids, memory, message, search
 
 TALK = (
@@ -139,13 +141,69 @@ def test_threshold_cuts_what_scores_lower() -> None:
 
 
 def test_explained_hits_name_every_signal() -> None:
-    """The signals lie between 0 and 1; unexplained hits carry none."""
+    """The values lie between 0 and 1; unexplained hits carry none."""
     found = search(filled(*TALK), "When was the tap repaired?", explain=True)
     signals = {hit.id: hit.signals or {} for hit in found}
-    assert signals["m2"]["timely"] == 1
-    assert signals["m1"]["asks"] == 1
-    assert all(0 <= value <= 1 for one in signals.values() for value in one.values())
+    assert signals["m2"]["kind"].value == 1
+    assert signals["m1"]["asks"].value == 1
+    names = set(msgspec.structs.asdict(HAND_SET))
+    assert all(one.keys() == names for one in signals.values())
+    assert all(0 <= signal.value <= 1 for one in signals.values() for signal in one.values())
     assert search(filled(*TALK), "tap")[0].signals is None
+
+
+def test_explained_signals_add_up_to_the_score() -> None:
+    """Value times weight, over all signals."""
+    for hit in search(filled(*TALK), "When was the tap repaired?", explain=True):
+        parts = (signal.value * signal.weight for signal in (hit.signals or {}).values())
+        assert hit.score == pytest.approx(sum(parts), abs=1e-4)
+
+
+def test_explained_ranks_compare_the_candidates() -> None:
+    """1 is the best, equals share it; of a signal that counts against, the least is the best."""
+    found = search(filled(*TALK), "When was the tap repaired?", explain=True)
+    signals = {hit.id: hit.signals or {} for hit in found}
+    assert signals["m1"]["asks"].weight < 0
+    assert signals["m1"]["asks"].rank == len(signals)
+    assert signals["m2"]["asks"].rank == signals["m3"]["asks"].rank == 1
+    assert min(one["words"].rank for one in signals.values()) == 1
+    assert signals["m1"]["words"].rank == 1
+
+
+def test_words_around_an_answer_count() -> None:
+    """An answer two messages after the one that names the matter is found by it."""
+    index = filled(
+        message(1, "My grandmother had a recipe for plum dumplings."),
+        message(2, "Oh nice."),
+        message(3, "Cottage cheese, flour, one egg."),
+        message(4, "Rain, wind, one tree.", conversation="c2"),
+        embedded=False,
+    )
+    found = search(index, "recipe for plum dumplings", explain=True, vector=None)
+    signals = {hit.id: hit.signals or {} for hit in found}
+    assert signals["m1"]["around"].value == signals["m2"]["around"].value == 1
+    assert "m4" not in signals
+
+
+def test_place_is_found_when_it_is_asked_where() -> None:
+    """Of two passages of like words, the one with a place in it."""
+    index = filled(
+        message(1, "She sings with the choir on stage.", conversation="c1"),
+        message(2, "She sings with the choir in Leeds.", conversation="c2"),
+        message(3, "She sings with the choir at night.", conversation="c3"),
+    )
+    assert ids(search(index, "Where does she sing with the choir?"))[0] == "m2"
+
+
+def test_days_are_counted_from_the_newest_passage() -> None:
+    """No clock is asked: the same question of the same log finds the same."""
+    then = START - timedelta(days=7)
+    index = filled(
+        message(1, "We watched the parade.", said_at=then, recorded_at=then, conversation="c1"),
+        message(2, "We watched the parade.", conversation="c2"),
+    )
+    assert ids(search(index, "the parade a week ago"))[0] == "m1"
+    assert ids(search(index, "the parade today"))[0] == "m2"
 
 
 def test_dates_in_the_question_prefer_what_was_said_or_happened_then() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from projections.retrieval import word_index_tantivy
 from projections.retrieval.columns import Floats
-from projections.retrieval.word_index_tantivy import WordIndex
+from projections.retrieval.word_index_tantivy import WordIndex, Writers
 
 TEXTS = ["red kite", "red red boat", "green boat", "kite"]
 THREADS = Path(f"/proc/{os.getpid()}/task")
@@ -23,9 +23,9 @@ THREADS = Path(f"/proc/{os.getpid()}/task")
 class Shelf:
     """Texts by row, each following the one before it; a text of None was removed."""
 
-    def __init__(self, texts: list[str]) -> None:
+    def __init__(self, texts: list[str], writers: Writers | None = None) -> None:
         self.texts: list[str | None] = []
-        self.words = WordIndex(self.terms_of)
+        self.words = WordIndex(self.terms_of, writers)
         for text in texts:
             self.add(text)
 
@@ -164,9 +164,11 @@ def test_index_serves_threads_in_turn_and_leaves_none_behind_when_closed() -> No
 
 def test_writers_stay_open_for_the_last_few_alone() -> None:
     """Who was written long ago has no threads any more, and is found as before."""
-    shelves = [Shelf([f"kite{number}"]) for number in range(word_index_tantivy.WRITERS_MAX + 2)]
+    writers = Writers()
+    many = range(word_index_tantivy.WRITERS_MAX + 2)
+    shelves = [Shelf([f"kite{number}"], writers) for number in many]
     for number, shelf in enumerate(shelves):
         assert shelf.alone(f"kite{number}").any()
-    assert len(word_index_tantivy._WRITERS._open) == word_index_tantivy.WRITERS_MAX
+    assert len(writers) == word_index_tantivy.WRITERS_MAX
     shelves[0].add("lantern")
     assert shelves[0].alone("lantern kite0").all()

@@ -34,3 +34,24 @@ def test_english_terms_are_stems_without_function_words(text: str, wanted: list[
 def test_chinese_terms_are_words_when_text_is_mixed(text: str, wanted: set[str]) -> None:
     """Chinese runs are cut into words wherever they touch letters and digits."""
     assert wanted <= set(terms(text))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("會議改到禮拜三", "会议改到星期三"),
+        ("房租七千二", "房租7200"),
+        ("五月三号", "5月3号"),
+        ("二零三一年到期", "2031年到期"),
+        ("ＰＭ２．５超标", "PM2.5超标"),
+    ],
+)
+def test_terms_are_the_same_however_it_is_written(one: str, other: str) -> None:
+    """Traditional and simplified, number words and digits, full and half width are one term."""
+    assert terms(one) == terms(other)
+
+
+def test_chinese_function_words_leave_nothing_behind() -> None:
+    """A word that asks is no term, nor are its characters; how often something is, stays."""
+    assert terms("为什么他们没有和我们一起去，是不是因为什么") == terms("没有一起去")
+    assert "每周" in terms("每周几次")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from actors.progress import answer_id
 from actors.queries import (
     AdoptState,
     AnswerSoFar,
+    AwaitRecorded,
     CountAll,
     GetAbandoned,
     GetAnswerSoFar,
@@ -62,12 +63,17 @@ class AgentProcess:
         models: ModelSettings | None = None,
         shards: int = 1,
         questions: EmbeddingService | None = None,
+        ranker: Mapping[str, float] | None = None,
         snapshot_every_events: int = 20_000,
         snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
         give_way_s: float = 0.0,
     ) -> None:
-        """Put an agent together; `questions` embeds those to the search agent, which needs it."""
+        """Put an agent together.
+
+        The search agent needs `questions`, which embeds them, and ranks with the weights of
+        `ranker` (none: those set by hand).
+        """
         models = models or ModelSettings()
         peers = Peers(agent, journal, self._among(agent, ask))
         self._model = model_of(agent, journal, models, shards)
@@ -113,9 +119,7 @@ class AgentProcess:
         if agent == "search":
             if questions is None:
                 raise TypeError("the search agent needs an embedder for questions")
-            from actors.searching import Searcher  # with its index; one agent of nine needs it
-
-            self.searcher = Searcher(self.shell, journal, questions, foresight(models))
+            self.searcher = _searcher(self.shell, journal, questions, ranker or {}, models)
             self.shell.arriving = self.searcher.foresee
 
     def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
@@ -173,6 +177,8 @@ class AgentProcess:
                 )
             case CountAll():
                 return await self.searcher.count(query)
+            case AwaitRecorded(search_id=search_id):
+                return await self.searcher.records.recorded(search_id, timeout_s)
             case _:
                 raise CommandRejected(f"the search agent does not answer {type(query).__name__}")
 
@@ -210,3 +216,17 @@ async def _give_way(wait_s: float, events: Sequence[Event]) -> None:
     payloads = (event.payload for event in events)
     if any(isinstance(one, MessageReceived) and one.answer_wanted for one in payloads):
         await asyncio.sleep(wait_s)
+
+
+def _searcher(
+    shell: Shell,
+    journal: Journal,
+    questions: EmbeddingService,
+    ranker: Mapping[str, float],
+    models: ModelSettings,
+) -> Searcher:
+    # With its index; one agent of nine needs it.
+    from actors.searching import Searcher
+    from projections.retrieval.ranking import Weights
+
+    return Searcher(shell, journal, questions, Weights(**ranker), foresight(models))

@@ -45,10 +45,21 @@ class Revise(Value, frozen=True, kw_only=True):
 
 
 class EmbedMessage(Value, frozen=True, kw_only=True):
-    """Give a message its vector."""
+    """Give a message its vector of a model; an empty name is the system's own."""
 
     message_id: str
     text: str
+    model: str = ""
+
+
+class EmbedMemory(Value, frozen=True, kw_only=True):
+    """Give passages of a memory, from `first` on, their vectors of a model as well."""
+
+    tier: Tier
+    memory_id: str
+    texts: tuple[str, ...]
+    first: int
+    model: str
 
 
 class Answer(Value, frozen=True, kw_only=True):
@@ -90,7 +101,7 @@ class Generate(Value, frozen=True, kw_only=True):
     about: tuple[tuple[str, ...], ...] = ()
 
 
-Effect = Append | Keep | Revise | EmbedMessage | Answer | CallTool | Generate
+Effect = Append | Keep | Revise | EmbedMessage | EmbedMemory | Answer | CallTool | Generate
 
 #: Effects that may take long: nothing but their own lane waits for them.
 Reaching = Answer | CallTool | Generate

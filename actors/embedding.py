@@ -7,15 +7,15 @@ compare; `model_id` is recorded beside every vector.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from events.errors import Unavailable
 
 Vectors = npt.NDArray[np.float32]
 
@@ -27,6 +27,19 @@ class Embedded(NamedTuple):
 
     model: str
     vectors: Vectors
+
+
+class Run(NamedTuple):
+    """What one run of a model gave.
+
+    `vectors`, float32 [rows, dimension], are those of the texts at `rows`. The model read `tokens`
+    of these texts, and with what fills the shorter ones up to the longest `padded` in all.
+    """
+
+    rows: Sequence[int]
+    vectors: Vectors
+    tokens: int
+    padded: int
 
 
 class Embedder(Protocol):
@@ -46,22 +59,13 @@ class Embedder(Protocol):
         """Return one vector a text, float32 [len(texts), dimension], rows of L2 norm one."""
         ...
 
+    def runs(self, texts: Sequence[str]) -> Iterator[Run]:
+        """Embed texts run by run, in whatever order is quick; something else may go between."""
+        ...
 
-class LocalEmbedding:
-    """An embedder of this process behind the asynchronous port (`actors.ports.EmbeddingService`).
 
-    One thread of its own: two runs at a time would fight for the same cores.
-    """
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embed")
-
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return one vector a text, and the model that made them."""
-        loop = asyncio.get_running_loop()
-        vectors = await loop.run_in_executor(self._thread, self._embedder.embed, texts)
-        return Embedded(self._embedder.model_id, vectors)
+class ModelNotServed(Unavailable):
+    """A model that is not the system's own cannot be reached: whoever asked goes on without it."""
 
 
 class HashEmbedder:
@@ -93,6 +97,11 @@ class HashEmbedder:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         vectors: Vectors = rows / np.maximum(norms, np.float32(1e-12))
         return vectors
+
+    def runs(self, texts: Sequence[str]) -> Iterator[Run]:
+        """Embed all texts in one run."""
+        words = sum(len(text.split()) for text in texts)
+        yield Run(range(len(texts)), self.embed(texts), words, words)
 
     def _direction(self, word: str) -> Vectors:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])

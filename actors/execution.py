@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -23,12 +24,14 @@ from actors.effects import (
     Append,
     CallTool,
     Effect,
+    EmbedMemory,
     EmbedMessage,
     Generate,
     Keep,
     Reaching,
     Revise,
 )
+from actors.embedding import ModelNotServed
 from actors.ports import EmbeddingService, Tools
 from events.catalogue import (
     GenerationCompleted,
@@ -44,7 +47,7 @@ from events.catalogue import (
 )
 from events.envelope import Event
 from events.errors import DeadlineExceeded, MirixError, Unavailable
-from events.memory import Content, MemoryDraft, VaultContent, passages, tier_of
+from events.memory import Content, MemoryDraft, VaultContent, passages, texts_hash, tier_of
 from events.sealing import KeyRing
 
 log = structlog.get_logger(__name__)
@@ -82,10 +85,21 @@ class Step:
         match self.effect:
             case EmbedMessage(text=text):
                 return (text,)
+            case EmbedMemory(texts=texts):
+                return texts
             case Keep() | Revise():
                 return passages(self._content())
             case _:
                 return ()
+
+    @property
+    def model(self) -> str:
+        """The model whose vectors are needed; empty: the system's own."""
+        match self.effect:
+            case EmbedMessage(model=model) | EmbedMemory(model=model):
+                return model
+            case _:
+                return ""
 
     def embed(self, model: str, vectors: np.ndarray) -> None:
         """Add the events that hold the vectors of `texts`, float16 little endian.
@@ -97,6 +111,17 @@ class Step:
             case EmbedMessage(message_id=message_id):
                 self.payloads.append(
                     MessageEmbedded(message_id=message_id, model=model, vector=rows[0])
+                )
+            case EmbedMemory() as asked:
+                self.payloads.append(
+                    MemoryEmbedded(
+                        tier=asked.tier,
+                        memory_id=asked.memory_id,
+                        model=model,
+                        first=asked.first,
+                        vectors=rows,
+                        text_hash=texts_hash(asked.texts),
+                    )
                 )
             case Keep(draft=MemoryDraft(id=memory_id)) | Revise(memory_id=memory_id):
                 tier = tier_of(self._content())
@@ -229,15 +254,23 @@ class Execution:
                 await self._embed_all([plan])
 
     async def _embed(self, steps: Sequence[Step]) -> None:
-        wanting = [(step, texts) for step in steps if (texts := step.texts())]
-        if not wanting:
-            return
-        every_text = [text for _, group in wanting for text in group]
-        embedded = await self._patiently(lambda: self._embedding.embed(every_text))
-        start = 0
-        for step, group in wanting:
-            step.embed(embedded.model, embedded.vectors[start : start + len(group)])
-            start += len(group)
+        by_model: dict[str, list[tuple[Step, tuple[str, ...]]]] = {}
+        for step in steps:
+            if texts := step.texts():
+                by_model.setdefault(step.model, []).append((step, texts))
+        for model, wanting in by_model.items():
+            every_text = [text for _, group in wanting for text in group]
+            try:
+                embedded = await self._patiently(partial(self._embedding.embed, every_text, model))
+            except ModelNotServed as error:
+                # Found by their words until `mirix reembed` has them: nothing waits for a model
+                # that may be gone for good.
+                log.warning("passages_not_embedded", model=model, error=error.message)
+                continue
+            start = 0
+            for step, group in wanting:
+                step.embed(embedded.model, embedded.vectors[start : start + len(group)])
+                start += len(group)
 
     async def _attempt(self, plan: Plan, step: Step) -> None:
         """Run an answer or a tool call, a bounded number of times."""
@@ -290,8 +323,8 @@ class Execution:
         while True:
             try:
                 return await work()
-            except DeadlineExceeded:
-                raise  # it is there and too slow: an attempt that failed
+            except (DeadlineExceeded, ModelNotServed):
+                raise  # it is there and too slow, or gone: an attempt that failed
             except Unavailable as error:
                 log.warning("effect_waits", error=error.message, wait_s=wait_s)
                 await asyncio.sleep(wait_s)

@@ -6,13 +6,20 @@ held at some position (`actors/past/past.py`): one code, so that both find the s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
+
+from actors.embedding import ModelNotServed
 from actors.queries import CountAll, FoundMemory, SearchMemories
 from projections.retrieval.passage import Hit, SearchRequest, Vector
 
 if TYPE_CHECKING:
+    from actors.ports import EmbeddingService
     from projections.retrieval.index import RetrievalIndex
+    from projections.retrieval.ranking import Weights
+
+log = structlog.get_logger(__name__)
 
 #: A question longer than this is searched by its beginning.
 QUERY_CHARS_MAX = 4000
@@ -28,11 +35,58 @@ def text_to_embed(index: RetrievalIndex, request: SearchMemories) -> str:
     return index.bare_question(request.user, request.query[:QUERY_CHARS_MAX])
 
 
+class Question(NamedTuple):
+    """What of a question is embedded, and by which model: the one of the person's vectors."""
+
+    text: str
+    model: str
+
+
+def question_of(index: RetrievalIndex, request: SearchMemories) -> Question | None:
+    """Return what to embed for a search; None where the way of searching needs no vector."""
+    if not wants_vector(request):
+        return None
+    return Question(text_to_embed(index, request), index.model_of(request.user))
+
+
+async def vector_of(
+    embedding: EmbeddingService, request: SearchMemories, question: Question | None
+) -> Vector | None:
+    """Return a question's vector; None where words alone can be searched for.
+
+    Raises:
+        ModelNotServed: only vectors are searched, and their model cannot be reached.
+        Unavailable: the system's own model cannot be reached at the moment.
+    """
+    if question is None:
+        return None
+    try:
+        embedded = await embedding.embed([question.text], question.model)
+    except ModelNotServed as error:
+        if request.method == "embedding":
+            raise
+        log.warning("question_not_embedded", model=question.model, error=error.message)
+        return None
+    vector: Vector = embedded.vectors[0]
+    return vector
+
+
 def find(
-    index: RetrievalIndex, request: SearchMemories, vector: Vector | None
+    index: RetrievalIndex,
+    request: SearchMemories,
+    vector: Vector | None,
+    weights: Weights | None = None,
 ) -> tuple[FoundMemory, ...]:
-    """Search one user's passages; `vector` is that of `text_to_embed`."""
-    wanted = SearchRequest(
+    """Search one user's passages; `vector` is that of `text_to_embed`.
+
+    `weights` are those of the system's ranker; None: those set by hand.
+    """
+    return tuple(map(_found, index.search(wanted_by(request, vector), weights)))
+
+
+def wanted_by(request: SearchMemories, vector: Vector | None) -> SearchRequest:
+    """Return the request as the index takes it."""
+    return SearchRequest(
         user=request.user,
         query=request.query[:QUERY_CHARS_MAX],
         vector=vector,
@@ -43,10 +97,12 @@ def find(
         tags=request.tags,
         since=request.since,
         until=request.until,
+        occurred_since=request.occurred_since,
+        occurred_until=request.occurred_until,
+        assistant=request.assistant,
         explain=request.explain,
         exclude=request.exclude_ids,
     )
-    return tuple(map(_found, index.search(wanted)))
 
 
 def count(index: RetrievalIndex, query: CountAll) -> dict[str, int]:

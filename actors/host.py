@@ -19,7 +19,9 @@ import structlog
 
 from actors.agent import AgentProcess
 from actors.connecting import connected
-from actors.embedding import Embedded, Embedder, LocalEmbedding
+from actors.embedding import Embedded
+from actors.embedding_models import FewHere, build_embedder
+from actors.embedding_queue import EmbeddingQueue
 from actors.logs import configure_logs
 from actors.names import Agent
 from actors.past.past import Past
@@ -43,15 +45,18 @@ class EmbedderActor:
 
     def __init__(self, settings: ActorSettings) -> None:
         configure_logs(settings.log_level)
-        self._embedding = LocalEmbedding(build_embedder(settings, settings.embedder_threads))
+        self._embedding = EmbeddingQueue(build_embedder(settings, settings.embedder_threads))
 
     async def ready(self) -> int:
         """Return the process id, once the model is loaded."""
         return os.getpid()
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return one vector a text, and the model that made them."""
-        return await self._embedding.embed(texts)
+    async def embed(self, texts: Sequence[str]) -> Embedded | MirixError:
+        """Embed texts; a `MirixError` is returned, not raised: Ray would wrap it."""
+        try:
+            return await self._embedding.embed(texts)
+        except MirixError as error:
+            return error
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -82,7 +87,9 @@ class AgentActor:
             questions = embedding
             if self._agent == "search" and not settings.embedding_model:
                 # A question is one short text: a model of its own spares it the way and the queue.
-                questions = LocalEmbedding(await asyncio.to_thread(build_embedder, settings, 1))
+                own = EmbeddingQueue(await asyncio.to_thread(build_embedder, settings, 1))
+                questions = embedding.asking(own)
+                embedding = embedding.asking(FewHere(own, embedding.own))
             self._process = AgentProcess(
                 self._agent,
                 journal=journal,
@@ -97,6 +104,7 @@ class AgentActor:
                 models=settings.models,
                 shards=settings.log.shards,
                 questions=questions,
+                ranker=settings.ranker,
                 snapshot_every_events=settings.snapshot_every_events,
                 snapshot_every_s=settings.snapshot_every_s,
                 retry_wait_s=settings.retry_wait_s,
@@ -168,6 +176,7 @@ class PastActor:
                 snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
                 embedding=embedding_service(settings),
                 keys=keys,
+                ranker=settings.ranker,
             )
             stack.push_async_callback(self._past.close)
             self._ready.set()
@@ -198,14 +207,3 @@ class PastActor:
         """Stop what is being worked out and close the connection."""
         self._stopping.set()
         await asyncio.gather(self._task, return_exceptions=True)
-
-
-def build_embedder(settings: ActorSettings, threads: int) -> Embedder:
-    """Load the local model, to run on so many cores; the first time it is built."""
-    from actors.onnx_embedder import OnnxEmbedder  # two of the processes need it, eight do not
-
-    return OnnxEmbedder(
-        settings.models_dir,
-        threads=threads,
-        precision=settings.embedder_precision,
-    )

@@ -6,13 +6,14 @@ The same shells, deciders and projections as on a cluster; only the hosting diff
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from actors.agent import AgentProcess
 from actors.backend import AgentsBackend
-from actors.embedding import Embedder, LocalEmbedding
+from actors.embedding import Embedder
+from actors.embedding_queue import LocalEmbedding
 from actors.models.settings import ModelSettings
 from actors.names import AGENTS, Agent
 from actors.past.past import Past
@@ -29,6 +30,9 @@ def local_agents(
     embedder: Embedder,
     snapshots: Callable[[Agent], SnapshotStore] = lambda agent: NoSnapshots(),
     models: ModelSettings | None = None,
+    ranker: Mapping[str, float] | None = None,
+    others: Sequence[Embedder] = (),
+    give_way_s: float = 0.0,
 ) -> dict[Agent, AgentProcess]:
     """Return the nine agents of a shard, not yet running."""
     agents: dict[Agent, AgentProcess] = {}
@@ -42,11 +46,13 @@ def local_agents(
             journal=journal,
             signals=signals,
             snapshots=snapshots(agent),
-            embedding=LocalEmbedding(embedder),
+            embedding=LocalEmbedding(embedder, *others),
             ask=ask,
             models=models,
-            questions=LocalEmbedding(embedder),
+            questions=LocalEmbedding(embedder, *others),
+            ranker=ranker,
             retry_wait_s=0.05,
+            give_way_s=give_way_s,
         )
         for agent in AGENTS
     }
@@ -59,9 +65,17 @@ async def local_backend(
     signals: Signals,
     embedder: Embedder,
     models: ModelSettings | None = None,
+    ranker: Mapping[str, float] | None = None,
+    others: Sequence[Embedder] = (),
 ) -> AsyncIterator[AgentsBackend]:
-    """Run all agents of all shards while the context lasts; yields the gateway's backend."""
-    shards = [local_agents(journal, signals, embedder, models=models) for journal in journals]
+    """Run all agents of all shards while the context lasts; yields the gateway's backend.
+
+    `embedder` is the system's own; `others` are there for people whose vectors are of those.
+    """
+    shards = [
+        local_agents(journal, signals, embedder, models=models, ranker=ranker, others=others)
+        for journal in journals
+    ]
 
     async def ask(
         shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float
@@ -72,8 +86,9 @@ async def local_backend(
         Past(
             journal,
             snapshots=NoSnapshots(),
-            embedding=LocalEmbedding(embedder),
+            embedding=LocalEmbedding(embedder, *others),
             keys=journal.codec.keys,
+            ranker=ranker,
         )
         for journal in journals
     ]

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +47,17 @@ _OPSETS = (("", 17), (_FUSED, 1))
 def graph_file_name(precision: Precision) -> str:
     """Return the name under which a built graph is kept: weights, precision, graph version."""
     return f"minilm-l6-{WEIGHTS_SHA256[:12]}-{precision}-v{GRAPH_VERSION}.onnx"
+
+
+def model_id(precision: Precision) -> str:
+    """Return the name under which vectors are recorded: all that changes them is in it."""
+    return f"all-minilm-l6-v2-{precision}-{WEIGHTS_SHA256[:8]}-v{GRAPH_VERSION}"
+
+
+def precision_of(model: str) -> Precision | None:
+    """Return the precision that a recorded name stands for; None: it is not of these weights."""
+    known: tuple[Precision, ...] = get_args(Precision)
+    return next((precision for precision in known if model_id(precision) == model), None)
 
 
 def cached_graph(weights_file: Path, directory: Path, precision: Precision) -> Path:

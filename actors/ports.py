@@ -14,11 +14,16 @@ from events.envelope import Event
 class EmbeddingService(Protocol):
     """An embedder that may be in another process."""
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
+    async def embed(self, texts: Sequence[str], model: str = "") -> Embedded:
         """Return one vector a text, and the model that made them.
 
+        Args:
+            texts: in any number.
+            model: the name that its vectors are recorded under; empty: the system's own.
+
         Raises:
-            Unavailable: it cannot be reached at the moment.
+            ModelNotServed: another model than the system's own cannot be reached.
+            Unavailable: the system's own cannot be reached at the moment.
         """
         ...
 

@@ -7,11 +7,12 @@ event.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from events.memory import Content, Provenance, SearchTier, Tier, Value
 from projections.conversations import Abandoned, Message
+from projections.retrieval.explained import SignalValue
 
 SearchMethod = Literal["hybrid", "bm25", "embedding", "string_match"]
 
@@ -88,8 +89,9 @@ class GetCoreBlocks(Value, frozen=True, kw_only=True):
 class SearchMemories(Value, frozen=True, kw_only=True):
     """To the search agent. Answers `SearchOutcome`.
 
-    `tiers` empty means all six and `conversation`. `since` and `until` bound when it happened (or
-    was said). `threshold` is a least score.
+    `tiers` empty means all six and `conversation`. `since` and `until` bound when it was said,
+    `occurred_since` and `occurred_until` the day that it speaks of. `assistant` is the profile that
+    it was said to; empty: any. `threshold` is a least score.
     """
 
     user: str
@@ -102,6 +104,9 @@ class SearchMemories(Value, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+    occurred_since: date | None = None
+    occurred_until: date | None = None
+    assistant: str = ""
     explain: bool = False
     exclude_ids: tuple[str, ...] = ()
 
@@ -129,7 +134,7 @@ class FoundMemory(Value, frozen=True, kw_only=True):
     relevance: float = 0.0
     superseded: bool = False
     title: str = ""
-    signals: dict[str, float] | None = None
+    signals: dict[str, SignalValue] | None = None
 
 
 class SearchOutcome(Value, frozen=True, kw_only=True):
@@ -138,6 +143,16 @@ class SearchOutcome(Value, frozen=True, kw_only=True):
     search_id: str
     position: int
     results: tuple[FoundMemory, ...]
+
+
+class AwaitRecorded(Value, frozen=True, kw_only=True):
+    """To the search agent: wait until a search that it answered is in the log. Answers None.
+
+    At once for one that is there already, and for one that it knows nothing of.
+    """
+
+    user: str
+    search_id: str
 
 
 class ListMessages(Value, frozen=True, kw_only=True):
@@ -308,6 +323,7 @@ Query = (
     | RevealSecret
     | GetCoreBlocks
     | SearchMemories
+    | AwaitRecorded
     | ListMessages
     | GetMessage
     | GetWindow

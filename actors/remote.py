@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import ray
@@ -14,9 +15,9 @@ import structlog
 from ray.exceptions import RayActorError
 
 from actors.embedding import Embedded
+from actors.embedding_models import EmbeddingModels, open_model, own_model
 from actors.names import Agent
 from actors.past.queries import PastQuery
-from actors.ports import EmbeddingService
 from actors.queries import Query
 from actors.settings import ActorSettings
 from events.errors import MirixError, Unavailable
@@ -47,24 +48,27 @@ class SharedEmbedding:
         """Return one vector a text, and the model that made them.
 
         Raises:
-            Unavailable: the embedder is restarting.
+            Unavailable: the embedder is restarting, or has too much before it.
         """
         try:
             if self._actor is None:
                 self._actor = ray.get_actor(EMBEDDER, namespace=NAMESPACE)
-            embedded: Embedded = await self._actor.embed.remote(list(texts))
+            embedded: Embedded | MirixError = await self._actor.embed.remote(list(texts))
         except (RayActorError, ValueError) as error:
             raise Unavailable("the embedder is restarting; try again") from error
+        if isinstance(embedded, MirixError):
+            raise embedded
         return embedded
 
 
-def embedding_service(settings: ActorSettings) -> EmbeddingService:
-    """Return the embedder that all agents share: a model on Ray Serve, or the embedder actor."""
-    if not settings.embedding_model:
-        return SharedEmbedding()
-    from actors.models.serve_handle import ServeEmbedding  # with Ray Serve, where it is used
+def embedding_service(settings: ActorSettings) -> EmbeddingModels:
+    """Return the embedder that all agents share, and the way to other models.
 
-    return ServeEmbedding(settings.embedding_model)
+    The shared one is a model on Ray Serve, or the embedder actor.
+    """
+    own = own_model(settings)
+    shared = open_model(settings, own) if settings.embedding_model else SharedEmbedding()
+    return EmbeddingModels(own, shared, partial(open_model, settings))
 
 
 class ActorDirectory:

@@ -1,8 +1,8 @@
-"""The search agent's answering half: question in, hits out, and the search itself on the record.
+"""The search agent's answering half: question in, hits out.
 
-One hop from the gateway: the question is embedded and the index asked in this process. What was
-asked and found is appended behind the answer (`SearchPerformed` is training data), through a
-bounded queue that makes searching wait when the log cannot keep up.
+One hop from the gateway: the question is embedded and the index asked in this process. What an
+answer to a message will ask for is searched when the message comes in, before anybody asks; what
+was searched goes on the record behind the answer (`search_records`).
 """
 
 from __future__ import annotations
@@ -14,32 +14,24 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeAlias
 
-import structlog
-
 from actors.chatting.retrieving import Foresight
-from actors.finding import QUERY_CHARS_MAX, count, find, text_to_embed, wants_vector
+from actors.finding import Question, count, find, question_of, vector_of
 from actors.ports import EmbeddingService
 from actors.queries import CountAll, FoundMemory, SearchMemories, SearchOutcome
+from actors.search_records import SearchRecords
 from actors.shell import Shell
-from events.catalogue import SearchHit, SearchPerformed
-from events.envelope import Event, NewEvent
-from events.errors import KeyDestroyed, Unavailable
+from events.envelope import Event
 from events.ids import random_id
 from events.journal import Journal
 from projections.retrieval.index import RetrievalIndex
 from projections.retrieval.passage import Vector
+from projections.retrieval.ranking import HAND_SET, Weights
 from projections.retrieval_projection import RetrievalProjection
 
-#: Searches that may wait to be recorded.
-RECORDS_WAITING_MAX = 1000
-#: Searches recorded in one append, and how long the first of them waits for the others.
-RECORDS_BATCH_MAX = 500
-RECORDS_PAUSE_S = 0.5
 #: People whose words are written ahead of their next search: those who searched last.
 READY_MAX = 64
 #: How long after a change; longer where writing takes long, so that it takes a tenth at most.
 READY_PAUSE_S = 0.02
-
 #: How long a search that was begun ahead waits to be asked for, and how many may.
 FORESEEN_S = 2.0
 FORESEEN_MAX = 64
@@ -48,8 +40,6 @@ FORESEEN_TIMEOUT_S = 30.0
 
 #: The position of an index, and what was found in it.
 Found: TypeAlias = tuple[int, tuple[FoundMemory, ...]]
-
-log = structlog.get_logger(__name__)
 
 
 class Searcher:
@@ -60,13 +50,14 @@ class Searcher:
         shell: Shell,
         journal: Journal,
         embedding: EmbeddingService,
+        weights: Weights = HAND_SET,
         foresight: Foresight = lambda event: None,
     ) -> None:
         """Put it together; `foresight` tells which search the answer to a message begins with."""
+        self.records = SearchRecords(journal)
         self._shell = shell
-        self._journal = journal
         self._embedding = embedding
-        self._records: asyncio.Queue[NewEvent] = asyncio.Queue(RECORDS_WAITING_MAX)
+        self._weights = weights
         self._foresight = foresight
         self._foreseen: dict[SearchMemories, tuple[int, asyncio.Task[Found]]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
@@ -97,28 +88,44 @@ class Searcher:
         if len(self._recent) > READY_MAX:
             self._recent.popitem(last=False)
         outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
-        await self._records.put(_record(request, outcome))
+        await self.records.note(request, outcome)
         return outcome
 
     async def _find(self, request: SearchMemories, min_position: int, timeout_s: float) -> Found:
         """Return what is found, and the position of the index that it was found in."""
-        text: str | None = None
-        if wants_vector(request):
-            text = await self._shell.on_state(lambda: text_to_embed(self._index, request))
+        question = await self._shell.on_state(lambda: question_of(self._index, request))
         if not min_position:
-            vector = await self._embedded(text)
+            vector = await vector_of(self._embedding, request, question)
         else:
             # Side by side: embedding takes about as long as the index is behind.
             vector, _ = await asyncio.gather(
-                self._embedded(text),
+                vector_of(self._embedding, request, question),
                 self._shell.wait_for(min_position, timeout_s, user=request.user),
             )
-            if text is not None:  # a name that was first said meanwhile counts as one
-                newer = await self._shell.on_state(lambda: text_to_embed(self._index, request))
-                vector = vector if newer == text else await self._embedded(newer)
+        position, results, newer = await self._found(request, vector)
+        while newer != question:  # a name was first said, or the person's model was switched
+            question = newer
+            vector = await vector_of(self._embedding, request, question)
+            position, results, newer = await self._found(request, vector)
+        return position, results
+
+    async def _found(
+        self, request: SearchMemories, vector: Vector | None
+    ) -> tuple[int, tuple[FoundMemory, ...], Question | None]:
+        """Return the position searched, what was found, and what the vector should be of there."""
         return await self._shell.on_state(
-            lambda: (self._shell.applied, find(self._index, request, vector))
+            lambda: (
+                self._shell.applied,
+                find(self._index, request, vector, self._weights),
+                question_of(self._index, request),
+            )
         )
+
+    async def count(self, query: CountAll) -> dict[str, int]:
+        """Return how many passages the index holds, of one user or of all."""
+        return await self._shell.on_state(lambda: count(self._index, query))
+
+    # --- ahead of what is asked -----------------------------------------------------------------
 
     async def foresee(self, events: Sequence[Event]) -> None:
         """Begin the searches that answers will begin with: the chat agent is about to ask."""
@@ -140,21 +147,10 @@ class Searcher:
         if task.done() and not task.cancelled():
             task.exception()  # seen, so that nothing is said of it: nobody wanted it
 
-    async def _embedded(self, text: str | None) -> Vector | None:
-        """Return a question's vector; none where the way of searching needs none."""
-        if text is None:
-            return None
-        vector: Vector = (await self._embedding.embed([text])).vectors[0]
-        return vector
-
-    async def count(self, query: CountAll) -> dict[str, int]:
-        """Return how many passages the index holds, of one user or of all."""
-        return await self._shell.on_state(lambda: count(self._index, query))
-
     async def run(self) -> None:
         """Record what was searched, and be ready for what will be, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._record_all())
+            group.create_task(self.records.run())
             group.create_task(self._keep_ready())
 
     async def _keep_ready(self) -> None:
@@ -175,48 +171,3 @@ class Searcher:
 
     def _write_words(self, user: str) -> None:
         self._index.write_words(user)
-
-    async def _record_all(self) -> None:
-        """Append what was searched, until cancelled."""
-        while True:
-            batch = [await self._records.get()]
-            # Nobody waits for them, and every append wakes all nine agents: many go in one.
-            await asyncio.sleep(RECORDS_PAUSE_S)
-            while len(batch) < RECORDS_BATCH_MAX and not self._records.empty():
-                batch.append(self._records.get_nowait())
-            await self._append(batch)
-
-    async def _append(self, batch: list[NewEvent]) -> None:
-        wait_s = 0.2
-        while batch:
-            try:
-                await self._journal.append(batch)
-                return
-            except Unavailable as error:
-                log.warning("search_record_waits", error=error.message)
-                await asyncio.sleep(wait_s)
-                wait_s = min(2 * wait_s, 5.0)
-            except KeyDestroyed:
-                keys = self._journal.codec.keys
-                for user in {event.user for event in batch}:
-                    keys.forget(user)
-                batch = [event for event in batch if not keys.is_erased(event.user)]
-
-
-def _record(request: SearchMemories, outcome: SearchOutcome) -> NewEvent:
-    return NewEvent(
-        event_id=outcome.search_id,
-        payload=SearchPerformed(
-            search_id=outcome.search_id,
-            query=request.query[:QUERY_CHARS_MAX],
-            method=request.method,
-            tiers=request.tiers,
-            hits=tuple(
-                SearchHit(id=hit.id, tier=hit.tier, score=hit.score) for hit in outcome.results
-            ),
-        ),
-        tenant=request.tenant,
-        user=request.user,
-        correlation_id=outcome.search_id,
-        producer="search",
-    )

@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 import openai
 
+from actors.models.openai_chunks import Chunk, Function
 from actors.models.port import GenerationRequest, OutputSchema, Turn
 from actors.models.sdk_errors import unsupported_setting
 from actors.models.settings import ProviderSettings
@@ -28,46 +29,6 @@ _FINISH = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-
-
-class _Function(msgspec.Struct, frozen=True):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _Call(msgspec.Struct, frozen=True):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Delta(msgspec.Struct, frozen=True):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: tuple[_Call, ...] | None = None
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    delta: _Delta
-    finish_reason: str | None = None
-
-
-class _Details(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
-class _Chunk(msgspec.Struct, frozen=True):
-    """What is read of a piece of the stream; the SDK's own type costs ten times as much."""
-
-    choices: tuple[_Choice, ...] | None = None
-    model: str | None = None
-    usage: _Usage | None = None
 
 
 class OpenAIModel(Wire):
@@ -103,7 +64,7 @@ class OpenAIModel(Wire):
                 self._unsupported.add(setting)
 
     def _take(self, chunk: Any, heard: Heard) -> str:
-        told = msgspec.convert(chunk, _Chunk)
+        told = chunk if isinstance(chunk, Chunk) else msgspec.convert(chunk, Chunk)
         heard.model = told.model or heard.model
         if (usage := told.usage) is not None:
             details = usage.prompt_tokens_details
@@ -120,7 +81,7 @@ class OpenAIModel(Wire):
         heard.refusal = heard.refusal or bool(choice.delta.refusal)
         for call in choice.delta.tool_calls or ():
             at = call.index if call.index is not None else len(heard.calls)
-            function = call.function or _Function()
+            function = call.function or Function()
             heard.call(at, call.id, function.name, function.arguments or "")
         return choice.delta.content or ""
 

@@ -21,6 +21,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from actors.embedding import Embedded
+from actors.models.openai_chunks import Chunk
 from actors.models.openai_wire import OpenAIModel, chat_completion
 from actors.models.port import FailureKind, GenerationRequest, ModelFailed
 from actors.models.sdk_errors import UNREADABLE, model_failed
@@ -35,51 +36,14 @@ _Response: TypeAlias = DeploymentResponseGenerator[Any]
 TEXTS_MAX = 64
 
 
-class _Call(msgspec.Struct):
-    """A piece of a tool call's name and arguments."""
-
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _ToolCall(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Call | None = None
-
-
-class _Said(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Said
-    finish_reason: str | None = None
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Used(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-
-
 class _Error(msgspec.Struct):
     type: str = ""
     code: int | str | None = None
 
 
-class _Chunk(msgspec.Struct):
-    """What is read of a `chat.completion.chunk`, by the names that it has in OpenAI's SDK."""
+class _Chunk(Chunk, frozen=True):
+    """A chunk, or what the engine says instead of one."""
 
-    model: str | None = None
-    choices: list[_Choice] = []
-    usage: _Used | None = None
     error: _Error | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -57,6 +58,7 @@ from projections.snapshots import SnapshotStore
 from projections.tiers import TierProjection
 
 if TYPE_CHECKING:
+    from actors.finding import Question
     from projections.retrieval.index import RetrievalIndex
 
 #: Questions whose vectors are remembered.
@@ -79,13 +81,15 @@ class Past:
         snapshots: SnapshotStore,
         embedding: EmbeddingService,
         keys: KeyRing | None,
+        ranker: Mapping[str, float] | None = None,
     ) -> None:
         self._reader = reader
         self._embedding = embedding
         self._keys = keys
+        self._ranker = ranker or {}
         self._moments = Moments(reader)
         self._views = Views(reader, snapshots, keys)
-        self._vectors: OrderedDict[str, Vector] = OrderedDict()
+        self._vectors: OrderedDict[Question, Vector] = OrderedDict()
         self._forks = asyncio.Semaphore(FORKS_MAX)
 
     async def ask(self, query: PastQuery, *, timeout_s: float = 60) -> Any:
@@ -198,26 +202,33 @@ class Past:
 
     async def _search(self, request: SearchMemories, position: int) -> SearchOutcome:
         # With numpy and the ranking below it: most that is asked of the past is no search.
-        from actors.finding import find, text_to_embed, wants_vector
+        from actors.finding import find, question_of
+        from projections.retrieval.ranking import Weights
 
+        # As the search agent ranks now: what is asked of the past is what was known, not how.
+        weights = Weights(**self._ranker)
         async with self._views.lease(("search",), request.user, position) as projections:
             index = _index_of(projections["search"])
-            vector = None
-            if wants_vector(request):
-                text = await self._views.on_view(lambda: text_to_embed(index, request))
-                vector = await self._vector_of(text)
-            results = await self._views.on_view(lambda: find(index, request, vector))
+            question = await self._views.on_view(lambda: question_of(index, request))
+            vector = await self._vector_of(request, question)
+            results = await self._views.on_view(lambda: find(index, request, vector, weights))
         # Nothing is recorded of this search, so it has no id.
         return SearchOutcome(search_id="", position=position, results=results)
 
-    async def _vector_of(self, text: str) -> Vector:
-        known = self._vectors.get(text)
+    async def _vector_of(self, request: SearchMemories, question: Question | None) -> Vector | None:
+        from actors.finding import vector_of
+
+        if question is None:
+            return None
+        known = self._vectors.get(question)
         if known is None:
-            known = (await self._embedding.embed([text])).vectors[0]
-            self._vectors[text] = known
+            known = await vector_of(self._embedding, request, question)
+            if known is None:
+                return None
+            self._vectors[question] = known
             if len(self._vectors) > QUESTIONS_MAX:
                 self._vectors.popitem(last=False)
-        self._vectors.move_to_end(text)
+        self._vectors.move_to_end(question)
         return known
 
     async def _fork(self, query: AskFork) -> ForkReport:

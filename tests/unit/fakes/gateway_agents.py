@@ -12,6 +12,7 @@ from actors.names import OWNER_OF, Agent
 from actors.progress import AnswerPart
 from actors.queries import (
     AdoptState,
+    AwaitRecorded,
     CoreBlockView,
     FoundMemory,
     GetAssistant,
@@ -49,6 +50,7 @@ from events.envelope import NewEvent
 from events.errors import CommandRejected, NotFound
 from events.memory import CoreContent, readable_text
 from projections.conversations import Message
+from projections.retrieval.explained import SignalValue
 
 NOW = datetime(2026, 1, 7, 9, 0, tzinfo=UTC)
 TOOLS = (
@@ -225,6 +227,8 @@ class FakeAgents:
                 return next((m for m in self._messages.get(user, []) if m.id == id_), None)
             case SearchMemories():
                 return self._search(shard, query)
+            case AwaitRecorded():
+                return None  # the twin records no search
             case ListTools():
                 return TOOLS
             case GetToolCall(user=user, call_id=call_id):
@@ -287,7 +291,7 @@ class FakeAgents:
                         recorded_at=NOW,
                         message_ids=(message.id,),
                         external_ids=(message.external_id,) if message.external_id else (),
-                        signals={"words": float(shared)} if query.explain else None,
+                        signals=_shared(shared) if query.explain else None,
                     )
                 )
         return SearchOutcome(
@@ -295,6 +299,10 @@ class FakeAgents:
             position=len(self.logs[shard]),
             results=tuple(results[: query.limit]),
         )
+
+
+def _shared(words: int) -> dict[str, SignalValue]:
+    return {"words": SignalValue(value=words, rank=1, weight=0.3)}
 
 
 def _parted(content: Any) -> tuple[Any, bytes]:

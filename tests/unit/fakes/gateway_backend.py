@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from actors.embedding import Embedded, HashEmbedder, LocalEmbedding
+from actors.embedding import Embedded, HashEmbedder
+from actors.embedding_queue import LocalEmbedding
 from actors.hearing import BEGINNING, Heard, Place
 from actors.names import AGENTS, Agent
 from actors.past.past import Past

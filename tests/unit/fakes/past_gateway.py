@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -37,10 +37,19 @@ DEADLINE_S = 20.0
 class PastGateway:
     """The application, its agents, and a clock that only tests move."""
 
-    def __init__(self, app: FastAPI, backend: AgentsBackend, clock: FixedClock) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        backend: AgentsBackend,
+        clock: FixedClock,
+        keystore: MemoryKeyStore,
+        journals: Sequence[Journal],
+    ) -> None:
         self.app = app
         self.backend = backend
         self.clock = clock
+        self.journals = journals
+        self._keystore = keystore
 
     def client(self, key: str = KEY) -> httpx2.AsyncClient:
         """Return a client that holds a key."""
@@ -54,6 +63,11 @@ class PastGateway:
         """Return the end of a shard's log."""
         return await self.backend.last_position(shard)
 
+    def erase(self, user: str) -> None:
+        """Destroy the key of a person, by the opaque id, and let all who cache it know."""
+        self._keystore.destroy(user)
+        self.journals[0].codec.keys.forget(user)
+
     async def say(self, client: httpx2.AsyncClient, user: str, *texts: str) -> None:
         """Hand in messages and wait until everything has come of them; a minute later."""
         self.clock.advance(60)
@@ -65,7 +79,9 @@ class PastGateway:
 
 @asynccontextmanager
 async def remembering(
-    shards: int = 1, settings: ServeSettings | None = None
+    shards: int = 1,
+    settings: ServeSettings | None = None,
+    ranker: Mapping[str, float] | None = None,
 ) -> AsyncIterator[tuple[PastGateway, httpx2.AsyncClient]]:
     """Yield a gateway over running agents, and a client of the default tenant."""
     keystore, clock = MemoryKeyStore(b"m" * 32), FixedClock()
@@ -77,9 +93,9 @@ async def remembering(
             for key, tenant in ((KEY, "default"), (OTHER_KEY, "other"))
         ]
     )
-    async with local_backend(journals, MemorySignals(), HashEmbedder()) as backend:
+    async with local_backend(journals, MemorySignals(), HashEmbedder(), ranker=ranker) as backend:
         app = build_app(settings or ServeSettings(), backend, keystore, clock=clock)
-        gateway = PastGateway(app, backend, clock)
+        gateway = PastGateway(app, backend, clock, keystore, journals)
         async with gateway.client() as client:
             yield gateway, client
 

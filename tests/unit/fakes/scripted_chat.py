@@ -15,7 +15,8 @@ import httpx2
 import uvicorn
 
 from actors.backend import AgentsBackend
-from actors.embedding import HashEmbedder, LocalEmbedding
+from actors.embedding import HashEmbedder
+from actors.embedding_queue import LocalEmbedding
 from actors.hearing import complete_part
 from actors.names import Agent
 from actors.past.queries import PastQuery

@@ -13,6 +13,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 KEY = "k-test"
+#: What the one hit says of its signals when it is asked to explain itself.
+EXPLAINED = {
+    "words": {"value": 0.4, "rank": 3, "weight": 0.3},
+    "meaning": {"value": 0.9, "rank": 1, "weight": 1.0},
+    "asks": {"value": 1.0, "rank": 1, "weight": -0.3},
+    "recent": {"value": 0.0, "rank": 1, "weight": 0.1},
+}
 
 
 class Said:
@@ -48,9 +55,14 @@ def fake_gateway(said: Said) -> FastAPI:
     @app.post("/api/v1/memory/search")
     async def search(request: Request) -> dict[str, Any]:
         said.searches.append(await request.json())
+        explained = {"explain": EXPLAINED} if said.searches[-1].get("explain") else {}
         hit = {"id": "m", "tier": "core", "text": "Lives in\nLisbon [b]", "score": 0.5}
         when = {"said_at": "2025-03-01T09:00:00Z", "recorded_at": "2026-11-20T09:00:00Z"}
-        return {"search_id": "s", "position": 1, "results": [{**hit, **when, "source": {}}]}
+        return {
+            "search_id": "s",
+            "position": 1,
+            "results": [{**hit, **when, "source": {}, **explained}],
+        }
 
     @app.get("/api/v1/agents/")
     async def profiles() -> list[dict[str, Any]]:

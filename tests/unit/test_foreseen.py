@@ -1,0 +1,144 @@
+"""What is done ahead of an answer, and what is put off for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from actors.agent import AgentProcess
+from actors.chatting.retrieving import HITS_MAX, HITS_WITH_WINDOW_MAX, foresight, search_of
+from actors.embedding import HashEmbedder
+from actors.local import local_agents
+from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
+from actors.names import OWNERS
+from actors.queries import SearchMemories
+from actors.searching import FORESEEN_MAX, Searcher
+from events.catalogue import MessageReceived
+from events.codec import Codec
+from events.envelope import Event
+from events.journal import Journal
+from events.memory_keystore import MemoryKeyStore
+from events.memory_log import MemoryLog
+from events.sealing import KeyRing
+from events.signals import MemorySignals
+from tests.unit.builders import new_message
+
+DEADLINE_S = 20.0
+WITH_A_MODEL = ModelSettings(
+    providers=(
+        ProviderSettings(name="m", kind="openai_compatible", model="m", base_url="http://x/v1"),
+        EXTRACTIVE,
+    )
+)
+ASKED = "Which kiln did I buy in Lisbon?"
+
+
+@asynccontextmanager
+async def search_agent() -> AsyncIterator[tuple[Journal, AgentProcess]]:
+    """Run the search agent alone, over a log in memory."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    process = local_agents(journal, MemorySignals(), HashEmbedder())["search"]
+    task = asyncio.create_task(process.run())
+    try:
+        yield journal, process
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def said(journal: Journal, text: str, number: int = 1) -> Event:
+    """Append a message that wants an answer; return it as it is in the log."""
+    (position,) = await journal.append([new_message(text, number, answer_wanted=True)])
+    (found,) = await journal.at([position])
+    return found
+
+
+def searcher_of(process: AgentProcess) -> Searcher:
+    assert process.searcher is not None
+    return process.searcher
+
+
+def request_of(event: Event) -> SearchMemories:
+    found = foresight(ModelSettings())(event)
+    assert found is not None
+    return found
+
+
+async def test_what_an_answer_will_ask_for_is_searched_before_it_asks() -> None:
+    """The search that the chat agent asks for is the one that was begun when the message came."""
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        await process.shell.wait_for((await said(journal, "I bought a kiln", 1)).position, 10)
+        event = await said(journal, ASKED, 2)
+        request = request_of(event)
+        searcher = searcher_of(process)
+        while request not in searcher._foreseen:  # noqa: ASYNC110  # nobody tells of it
+            await asyncio.sleep(0.001)
+        begun = searcher._foreseen[request][1]
+        outcome = await searcher.search(request, min_position=event.position - 1)
+        assert begun.done()
+        assert begun.result() == (outcome.position, outcome.results)
+        assert [hit.text for hit in outcome.results] == ["I bought a kiln"]
+        assert request not in searcher._foreseen
+
+
+async def test_search_of_another_kind_is_made_anew() -> None:
+    """What was foreseen serves that very request alone."""
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        event = await said(journal, ASKED)
+        other = search_of(event, event.payload, "Lisbon", 3)  # type: ignore[arg-type]
+        outcome = await searcher_of(process).search(other, min_position=event.position)
+        assert outcome.position >= event.position
+
+
+async def test_no_more_is_foreseen_than_fits() -> None:
+    """Messages that nobody answers leave a bounded number of searches, each for a moment."""
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        events = [await said(journal, f"{ASKED} {n}", n) for n in range(FORESEEN_MAX + 5)]
+        await process.shell.wait_for(events[-1].position, 10)
+        assert len(searcher_of(process)._foreseen) <= FORESEEN_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "role", "settings", "limit"),
+    [
+        (ASKED, "user", ModelSettings(), HITS_MAX),
+        (ASKED, "user", WITH_A_MODEL, HITS_WITH_WINDOW_MAX),
+        ("And when?", "user", WITH_A_MODEL, None),
+        (ASKED, "tool", WITH_A_MODEL, None),
+    ],
+)
+async def test_search_is_foreseen_where_the_message_alone_tells(
+    text: str, role: str, settings: ModelSettings, limit: int | None
+) -> None:
+    """A message that leans on those before it, or on a model, is left to the chat agent."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    event = await said(journal, text)
+    assert isinstance(event.payload, MessageReceived)
+    event = msgspec.structs.replace(
+        event, payload=msgspec.structs.replace(event.payload, role=role)
+    )
+    found = foresight(settings)(event)
+    assert (found.limit if found else None) == limit
+
+
+async def test_memory_agents_alone_let_an_answer_go_first() -> None:
+    """They take a message up later when it wants an answer; who answers does not wait."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    agents = local_agents(journal, MemorySignals(), HashEmbedder(), give_way_s=0.2)
+    waiting = {name for name, one in agents.items() if one.shell.arriving is not None}
+    assert waiting == {*OWNERS, "search"}
+    wanted, told = await said(journal, ASKED), (await journal.append([new_message("Hi", 2)]))[0]
+    (other,) = await journal.at([told])
+    for name in ("semantic_memory", "search"):
+        arriving = agents[name].shell.arriving  # type: ignore[index]
+        assert arriving is not None
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        await arriving([other])
+        assert loop.time() - began_s < 0.2
+        await arriving([other, wanted])
+        assert (loop.time() - began_s >= 0.2) == (name in OWNERS)

@@ -323,8 +323,11 @@ def _compared(what: str, pairs: Sequence[tuple[float, float]]) -> dict[str, floa
     return {name: round(float(figure), 2) for name, figure in figures.items()}
 
 
-#: With faults about: a provider that hangs is given up soon, a broken attempt is made again.
+#: With faults about: a provider that hangs is given up soon, a broken attempt is made again, and no
+#: breaker spares the next chat the faults.
 _SETTINGS = """
+breaker_failures = 1000
+
 [[models]]
 name = "provider"
 kind = "openai_compatible"

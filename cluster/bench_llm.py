@@ -1,15 +1,17 @@
-"""What Ray Serve and vLLM's own HTTP endpoint cost, against the bare engine in the same run.
+"""What Ray Serve, HTTP and our gateway cost, against the bare engine of vLLM in the same run.
 
 The same prompts go to vLLM's engine in this process, to a replica of it through its deployment's
-handle (the way of the agents) and to Ray's OpenAI-compatible ingress of the same replica. On a CPU
-this is the tiny model; with a GPU a Qwen3 of 14 billion parameters whose weights are random.
+handle (the way of the agents) and to Ray's OpenAI-compatible ingress of the same replica. Then the
+gateway joins them (`bench_llm_gateway`). On a CPU this is the tiny model; with a GPU a Qwen3 of 14
+billion parameters whose weights are random.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import statistics
+import logging
+import os
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -23,9 +25,10 @@ import msgspec
 from tokenizers import Tokenizer
 
 from cluster import processes, ray_host
+from cluster.bench_llm_gateway import bench_gateway, settings_for
+from cluster.bench_llm_pace import Pace, Timed, against, lost, pace
 from cluster.data_dir import DataDir
 from cluster.tiny_model import make_chat_model, make_large_configuration
-from events.memory import Value
 from serve.settings import ServeSettings
 from serve.vllm_settings import VllmSettings
 
@@ -33,19 +36,12 @@ NAME, ROUTE = "bench", "/bare"
 TINY = "the tiny model (0.4 million parameters) on the CPU"
 LARGE = "a Qwen3 of 14 billion parameters with random weights on a GPU"
 WARM_UPS = 3
+_CONTEXT_TOKENS = 8192
 _TEXT = "The user went hiking in the mountains with a friend and had dinner by the lake. " * 8
 _TIMEOUT_S = 300.0
 
 #: Answers a prompt of its own number with so many tokens; yields whenever some of them came.
 Stream: TypeAlias = Callable[[int, int], AsyncGenerator[object, None]]
-
-
-class Pace(Value, frozen=True, kw_only=True):
-    """How fast one way is: tokens a second of all requests at once, medians of one at a time."""
-
-    tokens_per_s: float
-    first_token_ms: float
-    between_tokens_ms: float
 
 
 async def pace_of(stream: Stream, *, requests: int, tokens: int) -> Pace:
@@ -57,40 +53,29 @@ async def pace_of(stream: Stream, *, requests: int, tokens: int) -> Pace:
         tokens: of each answer.
     """
     for number in range(WARM_UPS):
-        await _times(stream, -1 - number, tokens)
-    alone = [await _times(stream, number, tokens) for number in range(requests)]
-    started_at = time.perf_counter()
-    await asyncio.gather(*(_times(stream, requests + n, tokens) for n in range(requests)))
-    together_s = time.perf_counter() - started_at
-    return Pace(
-        tokens_per_s=round(requests * tokens / together_s, 1),
-        first_token_ms=round(statistics.median(first for first, _ in alone) * 1000, 2),
-        between_tokens_ms=round(
-            # Pieces may hold several tokens, so a gap is the rest of an answer by its tokens.
-            statistics.median((whole - first) / (tokens - 1) for first, whole in alone) * 1000,
-            3,
-        ),
-    )
+        await _timed(stream, -1 - number, tokens)
+    alone = [await _timed(stream, number, tokens) for number in range(requests)]
+    started_at_s = time.perf_counter()
+    numbers = range(requests, 2 * requests)
+    together = await asyncio.gather(*(_timed(stream, number, tokens) for number in numbers))
+    return pace(alone, together, time.perf_counter() - started_at_s)
 
 
-def against(bare: Pace, way: Pace) -> dict[str, Any]:
-    """Return the figures of a way, and what it adds to the bare engine's or takes from them."""
-    return {
-        **msgspec.to_builtins(way),
-        "lost_tokens_per_s": f"{1 - way.tokens_per_s / bare.tokens_per_s:.1%}",
-        "added_first_token_ms": round(way.first_token_ms - bare.first_token_ms, 2),
-        "added_between_tokens_ms": round(way.between_tokens_ms - bare.between_tokens_ms, 3),
-    }
-
-
-def bench_llm(*, requests: int = 8, tokens: int = 128) -> dict[str, Any]:
+def bench_llm(*, requests: int = 16, tokens: int = 128) -> dict[str, Any]:
     """Run everything on a Ray cluster of its own; takes some minutes.
+
+    Args:
+        requests: of each way, first one after the other, then all at once.
+        tokens: of each answer.
 
     Raises:
         Misconfigured: vLLM is not installed.
         Unavailable: the model did not start.
     """
     run_id = uuid4().hex
+    # One line for each request is too many.
+    for library in ("httpx", "httpx2"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="mirix-bench-") as scratch:
         data = DataDir(Path(scratch) / "data")
         data.prepare()
@@ -99,24 +84,27 @@ def bench_llm(*, requests: int = 8, tokens: int = 128) -> dict[str, Any]:
         serving = ServeSettings(port=port)
         try:
             ray_host.start_ray(data, run_id, serving)
-            return _measured(Path(scratch) / "model", serving, requests, tokens)
+            return _measured(data, Path(scratch) / NAME, serving, requests, tokens)
         finally:
             ray_host.stop_ray(run_id)
             processes.end(processes.members(run_id), grace_s=10.0)
 
 
 def _measured(
-    directory: Path, serving: ServeSettings, requests: int, tokens: int
+    data: DataDir, directory: Path, serving: ServeSettings, requests: int, tokens: int
 ) -> dict[str, Any]:
     import ray  # after its cluster is started: see `ray_host`
 
     from serve.deployment import begin_serving, end_serving
     from serve.vllm_app import check_installed, deploy_models
-    from serve.vllm_replica import bare_engine
 
     check_installed()
     cluster: Any = ray
     model = _model(directory, on_gpu=cluster.cluster_resources().get("GPU", 0) >= 1)
+    # Before vLLM is imported. Its children, too, are to leave standard output to the figures.
+    os.environ.update(model.environment() | {"VLLM_LOGGING_STREAM": "ext://sys.stderr"})
+    from serve.vllm_replica import bare_engine
+
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
 
     async def bare() -> Pace:
@@ -137,8 +125,15 @@ def _measured(
         )
         url = f"http://{serving.host}:{serving.port}{ROUTE}/v1"
         http_pace = asyncio.run(_over_http(url, requests=requests, tokens=tokens))
+        settings = settings_for(data, model, serving)
+        ours = asyncio.run(
+            bench_gateway(settings, url, NAME, tokenizer, requests=requests, tokens=tokens)
+        )
     finally:
         end_serving()
+    for figures in ours.values():
+        rate = figures["tokens_per_s"]
+        figures["lost_of_engine_tokens_per_s"] = lost(engine_pace.tokens_per_s, rate)
     return {
         "model": TINY if model.on_cpu else LARGE,
         "requests": requests,
@@ -146,6 +141,7 @@ def _measured(
         "bare_engine": msgspec.to_builtins(engine_pace),
         "ray_serve_handle": against(engine_pace, handle_pace),
         "openai_ingress": against(engine_pace, http_pace),
+        **ours,
     }
 
 
@@ -153,9 +149,9 @@ def _model(directory: Path, *, on_gpu: bool) -> VllmSettings:
     if on_gpu:
         make_large_configuration(directory)
         return VllmSettings(
-            model=str(directory), name=NAME, dummy_weights=True, context_tokens=8192
+            model=str(directory), name=NAME, dummy_weights=True, context_tokens=_CONTEXT_TOKENS
         )
-    make_chat_model(directory)
+    make_chat_model(directory, context=_CONTEXT_TOKENS, words_only=True)
     return VllmSettings(
         model=str(directory),
         name=NAME,
@@ -178,9 +174,8 @@ def body_of(number: int, tokens: int, model: str = NAME) -> dict[str, Any]:
         "model": model,
         "messages": [{"role": "user", "content": _text(number)}],
         "max_tokens": tokens,
-        # Greedy, random weights say one byte for ever, which shows as no text at all.
-        "temperature": 1.0,
-        "seed": number,
+        # The tiny model's likeliest token is always text and never the end; a drawn one may not be.
+        "temperature": 0.0,
         "ignore_eos": True,
         "stream": True,
     }
@@ -229,10 +224,11 @@ async def _over_http(url: str, *, requests: int, tokens: int) -> Pace:
         return await pace_of(over_http(client, url), requests=requests, tokens=tokens)
 
 
-async def _times(stream: Stream, number: int, tokens: int) -> tuple[float, float]:
-    started_at = time.perf_counter()
-    first_s = 0.0
+async def _timed(stream: Stream, number: int, tokens: int) -> Timed:
+    first_s = last_s = 0.0
+    started_at_s = time.perf_counter()
     async with aclosing(stream(number, tokens)) as pieces:
         async for _ in pieces:
-            first_s = first_s or time.perf_counter() - started_at
-    return first_s, time.perf_counter() - started_at
+            last_s = time.perf_counter() - started_at_s
+            first_s = first_s or last_s
+    return Timed(first_s=first_s, last_s=last_s, tokens=tokens)

@@ -153,6 +153,8 @@ def model_settings(settings: Settings) -> ModelSettings:
         extraction_model=settings.extraction_model,
         topic=settings.topic,
         answers_at_once=settings.answers_at_once,
+        breaker_failures=settings.breaker_failures,
+        breaker_s=settings.breaker_s,
         user_tokens_a_day=settings.user_tokens_a_day,
         tokens_a_day=settings.tokens_a_day,
     )

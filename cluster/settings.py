@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may decide; each package's own settings are made from it.
 
     `url` and `api_key` reach a system elsewhere; `bootstrap_key` presets the first service key.
+    `ranker` is the file of a trained one (docs/ranker.md); empty: the weights set by hand.
     `llm` and what begins so is one language model, `models` are the tables of several
     (`cluster.model_settings`, docs/models.md).
     """
@@ -84,6 +85,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every_s: Seconds = 3600.0
     snapshots_kept: Kept = 8
     consolidate_every_h: Hours = 0.0
+    ranker: str = ""
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0
     log_level: LogLevel = "info"
@@ -98,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     extraction_model: str = ""
     topic: Literal["words", "model"] = "words"
     answers_at_once: AtOnce = 64
+    breaker_failures: AtOnce = 5
+    breaker_s: Seconds = 30.0
     user_tokens_a_day: Tokens = 0
     tokens_a_day: Tokens = 0
     answer_without_model: bool = True

@@ -24,7 +24,7 @@ CHAT, ADAPTER, EMBEDDING = "chat", "adapter", "embedding"
 #: Below `<s>`, `<pad>` and `</s>` stand as XLM-RoBERTa numbers them.
 _SPECIAL = ("<s>", "<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>")
 _START, _PAD, _STOP, _END_OF_TURN = 0, 1, 2, 4
-_VOCABULARY = 512
+_VOCABULARY, _LARGE_VOCABULARY = 512, 151_936
 _CONTEXT = 2048
 _HIDDEN, _LAYERS = 128, 2
 _TEXTS = (
@@ -52,15 +52,24 @@ def make_models(directory: Path, *, seed: int = 0) -> None:
     make_embedding_model(directory / EMBEDDING, seed=seed)
 
 
-def make_chat_model(directory: Path, *, seed: int = 0) -> None:
-    """Write a Qwen3 with random weights and a byte-level tokenizer; it never ends by itself."""
+def make_chat_model(
+    directory: Path, *, seed: int = 0, context: int = _CONTEXT, words_only: bool = False
+) -> None:
+    """Write a Qwen3 with random weights and a byte-level tokenizer; it never ends by itself.
+
+    Args:
+        directory: where its files go.
+        seed: of the weights.
+        context: how many tokens it takes in.
+        words_only: let no token be the likeliest but pieces of English words, so that each token
+            of an answer shows as text at once. All others mean nothing to such a model.
+    """
     hidden, inner, layers, heads, key_heads, head = _HIDDEN, 256, _LAYERS, 4, 2, 32
     random = _Random(seed)
     weights = {"model.embed_tokens.weight": random.normal(_VOCABULARY, hidden)}
     # Their logits are always zero, and some other is larger: an answer is as long as was asked for,
     # and all of it is text.
-    mute = [*range(len(_SPECIAL)), *range(_tokenizer(framed=False).get_vocab_size(), _VOCABULARY)]
-    weights["model.embed_tokens.weight"][mute] = 0
+    weights["model.embed_tokens.weight"][_mute(words_only=words_only)] = 0
     for layer in range(layers):
         at = f"model.layers.{layer}"
         for name, rows, columns in (
@@ -91,7 +100,7 @@ def make_chat_model(directory: Path, *, seed: int = 0) -> None:
         "num_attention_heads": heads,
         "num_key_value_heads": key_heads,
         "head_dim": head,
-        "max_position_embeddings": _CONTEXT,
+        "max_position_embeddings": context,
         "hidden_act": "silu",
         "rms_norm_eps": 1e-6,
         "rope_theta": 10000.0,
@@ -105,15 +114,15 @@ def make_chat_model(directory: Path, *, seed: int = 0) -> None:
 
 
 def make_large_configuration(directory: Path) -> None:
-    """Write a configuration as large as Qwen3-14B's, and the tiny tokenizer, but no weights.
+    """Write a configuration as large as Qwen3-14B's, and a tokenizer for it, but no weights.
 
-    An engine that makes up the weights itself (`VllmSettings.dummy_weights`) runs it; what its
-    tokens mean, nobody knows.
+    An engine that makes up the weights itself (`VllmSettings.dummy_weights`) runs it. Whichever
+    token it says shows as a word, but for the few hundred of the tiny tokenizer.
     """
     config = {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
-        "vocab_size": 151_936,
+        "vocab_size": _LARGE_VOCABULARY,
         "hidden_size": 5120,
         "intermediate_size": 17_408,
         "num_hidden_layers": 40,
@@ -130,6 +139,11 @@ def make_large_configuration(directory: Path) -> None:
         "torch_dtype": "bfloat16",
     }
     _write(directory, config, {}, {"chat_template": _TEMPLATE, "eos_token": "<|im_end|>"})
+    tokenizer = msgspec.json.decode((directory / "tokenizer.json").read_bytes())
+    words = tokenizer["model"]["vocab"]
+    # No merge leads to them: texts are read as by the tiny tokenizer.
+    words |= {f"word{number}": number for number in range(len(words), _LARGE_VOCABULARY)}
+    (directory / "tokenizer.json").write_bytes(msgspec.json.encode(tokenizer))
 
 
 def make_adapter(directory: Path, *, seed: int = 0) -> None:
@@ -240,6 +254,17 @@ def _tokenizer(*, framed: bool) -> Tokenizer:
             single="<s> $A </s>", special_tokens=[("<s>", _START), ("</s>", _STOP)]
         )
     return tokenizer
+
+
+def _mute(*, words_only: bool) -> list[int]:
+    """Return the tokens that are never to be the likeliest: special, unused, or no words."""
+    tokenizer = _tokenizer(framed=False)
+    mute = [*range(len(_SPECIAL)), *range(tokenizer.get_vocab_size(), _VOCABULARY)]
+    if not words_only:
+        return mute
+    texts = ((token, tokenizer.decode([token])) for token in range(tokenizer.get_vocab_size()))
+    others = {token for token, text in texts if not (text.isascii() and text.strip().isalpha())}
+    return sorted(others | set(mute))
 
 
 def _write(

@@ -170,7 +170,7 @@ class BareEngine:
         from vllm.sampling_params import RequestOutputKind
 
         sampling = SamplingParams(
-            max_tokens=tokens, temperature=1.0, ignore_eos=True, output_kind=RequestOutputKind.DELTA
+            max_tokens=tokens, temperature=0.0, ignore_eos=True, output_kind=RequestOutputKind.DELTA
         )
         outputs = self._engine.generate(
             {"prompt_token_ids": list(prompt)}, sampling, request_id=uuid4().hex

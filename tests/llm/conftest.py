@@ -19,9 +19,9 @@ import httpx2
 import psutil
 import pytest
 
+from actors.embedding_models import OneModel
 from actors.models.port import GenerationRequest, LanguageModel, Turn
 from actors.models.settings import ProviderSettings
-from actors.ports import EmbeddingService
 from cluster import processes, ray_host, tiny_model
 from cluster.data_dir import DataDir
 from serve.settings import ServeSettings
@@ -53,7 +53,7 @@ class Models:
         )
         return ServeModel(settings, handle)
 
-    def vectors(self, model: str = "") -> EmbeddingService:
+    def vectors(self, model: str = "") -> OneModel:
         """Return the embedding model as an agent sees it."""
         from actors.models.serve_handle import ServeEmbedding
 

@@ -1,4 +1,4 @@
-"""`mirix eval locomo | extraction`: how good it is, on data sets."""
+"""`mirix eval locomo | retrieval | extraction | past`: how good it is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import typer
 
+from cluster.cli_eval_retrieval import FilePath, locomo, retrieval
 from cluster.cli_output import (
     LONG_WORK_S,
     AsJson,
     Data,
     Url,
-    err,
     open_client,
     out,
     progress_bar,
@@ -27,76 +27,16 @@ from events.errors import CorruptLog
 if TYPE_CHECKING:
     from actors.extraction.scoring import Report
     from cluster.api_client import ApiClient
-    from cluster.eval_locomo import LocomoReport
     from cluster.eval_past import PastReport
-
-FilePath = Annotated[Path, typer.Argument(help="The data set's file.", show_default=False)]
-Conversations = Annotated[
-    int | None, typer.Option("--limit-conversations", min=1, help="Only the first so many.")
-]
 
 eval_app = typer.Typer(help="Measure quality on data sets, over the public HTTP API.")
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    for command in (locomo, extraction, past):
+    for command in (locomo, retrieval, extraction, past):
         eval_app.command()(command)
     app.add_typer(eval_app, name="eval", no_args_is_help=True)
-
-
-def locomo(
-    path: FilePath,
-    limit_conversations: Conversations = None,
-    data: Data = None,
-    url: Url = None,
-    as_json: AsJson = False,
-) -> None:
-    """Recall of the turns that answer questions about long conversations.
-
-    Example: `mirix eval locomo locomo10.json --json`
-
-    Each conversation goes in as a fresh user; recalls are fractions of the evidence turns among
-    the first 1, 5, 10, 25 and 50 turns that a search names.
-    """
-    from cluster.eval_locomo import read_samples
-
-    samples = read_samples(path, limit_conversations)
-    report = run(_locomo(open_client(data, url, patience_s=LONG_WORK_S), samples))
-    if as_json:
-        show_json(report)
-    else:
-        _show_locomo(report)
-
-
-async def _locomo(client: ApiClient, samples: list[dict[str, Any]]) -> LocomoReport:
-    from cluster.eval_locomo import evaluate_locomo, work_of
-
-    with progress_bar("messages and questions", work_of(samples)) as advance:
-        async with reached(client):
-            run_id = uuid4().hex[:8]
-            return await evaluate_locomo(client, samples, run_id=run_id, advance=advance)
-
-
-def _show_locomo(report: LocomoReport) -> None:
-    from cluster.locomo import DEPTHS
-
-    for bad in report.bad_records:
-        err.print(str(bad), style="yellow", markup=False, highlight=False)
-    out.print(
-        f"{report.messages} messages of {report.conversations} conversations in "
-        f"{report.ingest_s:.1f} s: {report.messages_per_s:.0f} messages/s until all can be found"
-    )
-    out.print(
-        f"{report.questions} questions ({report.questions_left_out} without evidence left out): "
-        f"search p50 {report.search_p50_ms:.1f} ms, p99 {report.search_p99_ms:.1f} ms"
-    )
-    depths = [f"R@{depth}" for depth in DEPTHS]
-    rows = table("category", "questions", *depths)
-    for name, row in report.recall.items():
-        recalls = (f"{row.get(depth, 0.0):.3f}" for depth in depths)
-        rows.add_row(name, f"{row['questions']:.0f}", *recalls)
-    out.print(rows)
 
 
 def past(

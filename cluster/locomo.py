@@ -1,42 +1,24 @@
-"""LoCoMo (Maharana et al. 2024, arXiv:2402.17753): its files, questions, recall over turns.
+"""LoCoMo (Maharana et al. 2024, arXiv:2402.17753): its samples as messages and questions.
 
 A file is a list of samples `{sample_id, conversation, qa}`; a conversation holds `session_N` (its
-turns) and `session_N_date_time`. Pure: `eval_locomo` does the asking.
+turns) and `session_N_date_time`. Pure: `eval_sets` reads the files, `eval_retrieval` asks.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cluster.eval_people import Person, Question
 from cluster.record_values import BadRecord, MessageRecord
-from events.memory import Value
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
-DEPTHS = (1, 5, 10, 25, 50)
 _SESSION = re.compile(r"session_(\d+)")
 #: Nine evidence strings of the data set are malformed ("D8:6; D9:17", "D"): take the ids they hold.
 _EVIDENCE = re.compile(r"D\d+:\d+")
 _DATE_FORMAT = "%I:%M %p on %d %B, %Y"
-
-
-class Question(Value, frozen=True, kw_only=True):
-    """A question and the turns that answer it."""
-
-    text: str
-    category: int
-    evidence: frozenset[str]
-
-
-class Asked(Value, frozen=True, kw_only=True):
-    """A question that was asked: its category, and its recall at each of `DEPTHS`."""
-
-    category: int
-    recalls: tuple[float, ...]
-    latency_ms: float
 
 
 def is_sample(value: Any) -> bool:
@@ -84,57 +66,27 @@ def questions(sample: dict[str, Any]) -> list[Question]:
     for item in sample.get("qa", ()):
         evidence = evidence_ids(item.get("evidence") or ())
         if evidence:
-            text, category = str(item["question"]), int(item["category"])
+            category = CATEGORIES.get(int(item["category"]), str(item["category"]))
+            text = str(item["question"])
             found.append(Question(text=text, category=category, evidence=evidence))
     return found
+
+
+def person_of(sample: dict[str, Any]) -> Person:
+    """Return a sample as the person whose memory its conversation fills."""
+    user = user_of(sample)
+    asked = tuple(questions(sample))
+    return Person(
+        user=user,
+        records=tuple(sample_messages(sample, user, 0)),
+        questions=asked,
+        left_out=len(sample.get("qa", ())) - len(asked),
+    )
 
 
 def evidence_ids(strings: Iterable[Any]) -> frozenset[str]:
     """Return the turn ids in evidence strings, whatever else they hold."""
     return frozenset(match for text in strings for match in _EVIDENCE.findall(str(text)))
-
-
-def turn_ranking(hits: Iterable[Sequence[str]]) -> list[str]:
-    """Return turns in the order in which hits first name them; a hit may name several."""
-    return list(dict.fromkeys(turn for hit in hits for turn in hit))
-
-
-def recall(evidence: frozenset[str], ranked: Sequence[str], depth: int) -> float:
-    """Return the share of the evidence among the first `depth` turns."""
-    return len(evidence.intersection(ranked[:depth])) / len(evidence)
-
-
-def ask_result(question: Question, ranked: Sequence[str], latency_ms: float) -> Asked:
-    """Return how well a ranking answers a question."""
-    recalls = tuple(recall(question.evidence, ranked, depth) for depth in DEPTHS)
-    return Asked(category=question.category, recalls=recalls, latency_ms=latency_ms)
-
-
-def mean_recalls(asked: Sequence[Asked]) -> dict[str, float]:
-    """Return the mean recall at each depth, by the depth's name."""
-    return {
-        f"R@{depth}": round(sum(item.recalls[at] for item in asked) / len(asked), 4)
-        for at, depth in enumerate(DEPTHS)
-        if asked
-    }
-
-
-def by_category(asked: Sequence[Asked]) -> dict[str, dict[str, float]]:
-    """Return mean recalls and the number of questions, in all and for each category."""
-    table = {"all": {**mean_recalls(asked), "questions": len(asked)}}
-    for category, name in CATEGORIES.items():
-        chosen = [item for item in asked if item.category == category]
-        if chosen:
-            table[name] = {**mean_recalls(chosen), "questions": len(chosen)}
-    return table
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the nearest-rank percentile of values (0 when there are none)."""
-    if not values:
-        return 0.0
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _number(session: str) -> int:

@@ -13,7 +13,9 @@ import msgspec
 
 from cluster.data_dir import DataDir
 from cluster.eval_extraction import evaluate_extraction, read_cases
-from cluster.eval_locomo import evaluate_locomo, read_samples
+from cluster.eval_people import ALL
+from cluster.eval_retrieval import evaluate_retrieval, means_by_category
+from cluster.eval_sets import read_samples, sample_set
 from cluster.jobs.arguments import Argument, count, one_of, path
 from cluster.jobs.work import Kind, Options, Place, Result, Tell
 
@@ -60,10 +62,22 @@ async def _work(place: Place, options: Options, unit: str, tell: Tell) -> Result
             cases = read_cases(Path(options["file"]))
             scores = await evaluate_extraction(client, cases, run_id=run_id)
             return {**scores.to_dict(), "extractors": scores.extractors}
-        report = await evaluate_locomo(client, [_conversations(options)[unit]], run_id=run_id)
-    shown: Result = msgspec.to_builtins(report)
-    # What cannot be read is told by its number: its text may be somebody's words.
-    return {**shown, "bad_records": len(report.bad_records)}
+        data = sample_set(_conversations(options)[unit], Path(options["file"]).name)
+        report = await evaluate_retrieval(client, data, run_id=run_id)
+    ours = report.methods[0]
+    return {
+        "conversations": report.people,
+        "messages": report.messages,
+        # What cannot be read is told by its number: its text may be somebody's words.
+        "bad_records": len(report.bad_records),
+        "questions": report.questions[ALL],
+        "questions_left_out": report.questions_left_out,
+        "ingest_s": report.ingest_s,
+        "messages_per_s": report.messages_per_s,
+        "search_p50_ms": ours.search_p50_ms,
+        "search_p99_ms": ours.search_p99_ms,
+        "recall": means_by_category(report),
+    }
 
 
 def _total(results: Mapping[str, Result]) -> Result:

@@ -10,6 +10,7 @@ import pytest
 
 from cluster import cli_output
 from cluster.cli import main
+from tests.unit.fakes import small_gateway
 from tests.unit.fakes.small_gateway import KEY, Said, served
 
 
@@ -78,6 +79,37 @@ def test_search_shows_one_line_a_hit(
     assert (asked["query"], asked["tiers"], asked["limit"]) == ("where", ["core"], 3)
 
 
+def test_search_explains_a_score_by_its_signals(
+    url: str, said: Said, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What adds or takes most comes first; what says nothing is only counted."""
+    assert main(["search", "where", "--explain", "--url", url]) == 0
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert said.searches[0]["explain"] is True
+    assert lines[0][:4] == ["1.", "0.500", "core", "2025-03-01"]
+    assert lines[1:5] == [
+        ["signal", "value", "rank", "weight", "adds"],
+        ["meaning", "0.900", "1", "1.00", "+0.900"],
+        ["asks", "1.000", "1", "-0.30", "-0.300"],
+        ["words", "0.400", "3", "0.30", "+0.120"],
+    ]
+    assert lines[5] == ["1", "signal", "of", "value", "0"]
+
+
+def test_search_says_so_when_nothing_can_be_explained(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Methods without signals still show their hits."""
+    monkeypatch.setattr(small_gateway, "EXPLAINED", None)
+
+    assert main(["search", "where", "--explain", "--method", "bm25", "--url", url]) == 0
+
+    printed = capsys.readouterr()
+    assert "Lives in Lisbon" in printed.out
+    assert "only the method hybrid weighs signals" in printed.err
+
+
 def test_ask_makes_its_profile_once(
     url: str, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,6 +150,7 @@ def test_error_is_one_line_when_the_key_is_wrong(
         (["verify"], 1, "no system runs on"),
         (["ingest", "/no/such/file"], 1, "no such file or directory"),
         (["eval", "locomo", "/no/such/file"], 1, "cannot be read"),
+        (["eval", "retrieval", "/no/such/file"], 1, "cannot be read"),
         (["eval", "extraction", "/no/such/file"], 1, "cannot be read"),
     ],
 )
@@ -187,6 +220,7 @@ def test_doctor_finds_what_this_machine_has(
         ["rebuild"],
         ["verify"],
         ["eval", "locomo"],
+        ["eval", "retrieval"],
         ["eval", "extraction"],
         ["bench", "append"],
         ["bench", "replay"],

@@ -73,8 +73,16 @@ class Source(Value, frozen=True, kw_only=True):
     event_ids: tuple[str, ...] = ()
 
 
+class Signal(Value, frozen=True, kw_only=True):
+    """What a signal said of a hit, 0 to 1, its rank by it (1: the best), and what that weighs."""
+
+    value: float
+    rank: int
+    weight: float
+
+
 class Hit(Value, frozen=True, kw_only=True):
-    """One result of a search."""
+    """One result of a search; `explain` holds its signals by name when they were asked for."""
 
     id: str
     tier: str
@@ -84,6 +92,7 @@ class Hit(Value, frozen=True, kw_only=True):
     said_at: str | None = None
     recorded_at: str | None = None
     source: Source = Source()
+    explain: dict[str, Signal] | None = None
 
 
 class Found(Value, frozen=True, kw_only=True):
@@ -182,6 +191,11 @@ class ApiClient:
         """Search a user's memory; options as `POST /memory/search` takes them, None left out."""
         body = {"query": query, "user_id": user_id, **_without_none(options)}
         return await self._call("POST", f"{API}/memory/search", Found, body)
+
+    async def embeddings(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Return what `POST /v1/embeddings` tells of texts, their vectors in base64."""
+        body = {"model": "mirix", "input": list(texts), "encoding_format": "base64"}
+        return await self._call("POST", "/v1/embeddings", dict[str, Any], body)
 
     async def list_memories(
         self, tier: str, *, user_id: str, ended: bool = False

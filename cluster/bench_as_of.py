@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from actors.embedding import HashEmbedder, LocalEmbedding
+from actors.embedding import HashEmbedder
+from actors.embedding_queue import LocalEmbedding
 from actors.past.past import Past
 from actors.past.queries import AskPast
 from actors.queries import SearchMemories

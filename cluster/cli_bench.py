@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +16,7 @@ from cluster.cli_output import (
     open_client,
     out,
     progress_bar,
+    quiet_logs,
     run,
     show_json,
     table,
@@ -38,6 +41,7 @@ def register(app: typer.Typer) -> None:
     bench_app.command("as-of")(as_of)
     bench_app.command()(replay)
     bench_app.command()(rebuild)
+    bench_app.command()(search)
     bench_app.command()(chat)
     bench_app.command()(llm)
     app.add_typer(bench_app, name="bench", no_args_is_help=True)
@@ -138,6 +142,36 @@ def rebuild(
     _show_figures(figures, as_json)
 
 
+def search(
+    as_json: AsJson = False,
+    memories: Annotated[int, typer.Option(min=10, help="Memories of one person.")] = 100_000,
+    small: Annotated[int, typer.Option(min=10, help="Memories of another, to compare.")] = 1000,
+    people: Annotated[int, typer.Option(min=0, help="Many people; 0: leave them out.")] = 1000,
+    each: Annotated[int, typer.Option(min=10, help="Memories of each of the many.")] = 1000,
+    searches: Annotated[int, typer.Option(min=10, help="By one client, and by many.")] = 1000,
+    people_searches: Annotated[
+        int, typer.Option("--people-searches", min=10, help="Of the many people, in all.")
+    ] = 10_000,
+    clients: Annotated[int, typer.Option(min=1, max=200, help="At once.")] = 8,
+    directory: Directory = None,
+) -> None:
+    """Searches over HTTP, in milliseconds: of one person with much, of many people with little.
+
+    Example: `mirix bench search --memories 10000 --people 100 --json`
+
+    Each part runs on a scratch system of its own, filled before it starts. `to small` is how many
+    times longer the median is than for the small person. `foreign hits` were another person's, and
+    there must be none. `first` are each person's first searches, which write the index of words.
+    """
+    from cluster.bench_search import Plan, bench_search
+
+    quiet_logs()
+    plan = Plan(memories, small, people, each, searches, people_searches, clients)
+    with progress_bar("memories and searches", plan.steps) as advance:
+        figures = bench_search(plan, directory=directory, advance=advance)
+    _show_figures(figures, as_json)
+
+
 def chat(
     provider: Annotated[
         str, typer.Option("--provider", help="OpenAI-compatible, http://HOST:PORT/v1; it echoes.")
@@ -192,19 +226,26 @@ def chat(
 
 def llm(
     as_json: AsJson = False,
-    requests: Annotated[int, typer.Option(min=2, max=256, help="Of each way.")] = 8,
+    requests: Annotated[int, typer.Option(min=2, max=256, help="Of each way.")] = 16,
     tokens: Annotated[int, typer.Option(min=8, max=1024, help="Of each answer.")] = 128,
 ) -> None:
-    """What Ray Serve and an HTTP endpoint cost over vLLM's bare engine, in the same run.
+    """What Ray Serve, an HTTP endpoint and our gateway cost over vLLM's bare engine, in one run.
 
     Example: `mirix bench llm --json`
+
+    The handle and the ingress of Ray Serve are told against the engine, `gateway` is told against
+    `bare_endpoint`: the same ingress, asked in turn with chats for as many tokens, as many of them
+    in the prefix cache.
 
     Needs vLLM (`make bench-llm` sets it up). It says which model it ran: a tiny one on a CPU, a
     Qwen3 of 14 billion parameters with random weights where there is a GPU.
     """
     from cluster.bench_llm import bench_llm
 
-    figures = bench_llm(requests=requests, tokens=tokens)
+    quiet_logs()
+    # vLLM and Ray write to standard output, where the figures go.
+    with redirect_stdout(sys.stderr):
+        figures = bench_llm(requests=requests, tokens=tokens)
     if as_json:
         show_json(figures)
         return

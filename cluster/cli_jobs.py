@@ -56,7 +56,9 @@ def submit(
     kind: Annotated[
         str,
         typer.Argument(
-            metavar="KIND", help="rebuild, replay, verify, eval, export, backup or restore."
+            metavar="KIND",
+            help="rebuild, replay, verify, eval, export, backup, restore, consolidate or"
+            " train-ranker.",
         ),
     ],
     arguments: Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from actors.queries import SearchMethod
+from cluster.cli_explain import show_explained, when
 from cluster.cli_options import AsOf, each_of
 from cluster.cli_output import (
     LONG_WORK_S,
@@ -161,6 +162,9 @@ def search(
     limit: Limit = 10,
     method: Method = "hybrid",
     as_of: AsOf = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what each signal adds to a score.")
+    ] = False,
     data: Data = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -168,19 +172,18 @@ def search(
     """Search the six tiers and the messages themselves, now or as of a moment.
 
     Examples: `mirix search "green build"` · `mirix search 护照 --tier knowledge_vault --json` ·
-    `mirix search "where do I live" --as-of 2026-01-07`
+    `mirix search "where do I live" --as-of 2026-01-07` · `mirix search "green build" --explain`
     """
     client = open_client(data, url)
     with refusal_is_wrong_use() if as_of is not None else nullcontext():
-        found = run(_search(client, query, user, tier, limit, method, as_of))
+        found = run(_search(client, query, user, tier, limit, method, as_of, explain))
     if as_json:
         show_json(found)
         return
-    rows = table("score", "tier", "when", "what")
-    for hit in found.results:
-        when = hit.occurred_at or (hit.said_at or "")[:10]
-        rows.add_row(f"{hit.score:.3f}", hit.tier, when, one_line(hit.text))
-    out.print(rows if found.results else "nothing found")
+    if explain:
+        show_explained(found)
+    else:
+        _show_found(found)
     if as_of is not None:
         err.print(f"as of position {found.position}", style="dim", highlight=False)
 
@@ -193,8 +196,22 @@ async def _search(
     limit: int,
     method: str,
     as_of: str | None,
+    explain: bool,
 ) -> Found:
     async with reached(client):
         return await client.search(
-            query, user_id=user, tiers=tiers, limit=limit, search_method=method, as_of=as_of
+            query,
+            user_id=user,
+            tiers=tiers,
+            limit=limit,
+            search_method=method,
+            as_of=as_of,
+            explain=explain or None,
         )
+
+
+def _show_found(found: Found) -> None:
+    rows = table("score", "tier", "when", "what")
+    for hit in found.results:
+        rows.add_row(f"{hit.score:.3f}", hit.tier, when(hit), one_line(hit.text))
+    out.print(rows if found.results else "nothing found")

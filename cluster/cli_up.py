@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,10 @@ Embeddings = Annotated[
 Extraction = Annotated[
     str | None, typer.Option("--extraction", help="Who reads what people say: rules or model.")
 ]
+Ranker = Annotated[
+    Path | None,
+    typer.Option("--ranker", metavar="FILE", help="Rank with this trained ranker."),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Return when ready; run in the background.")]
 Tell = Callable[["Progress"], None]
 
@@ -46,6 +51,7 @@ def up(
     model: Model = None,
     embeddings: Embeddings = None,
     extraction: Extraction = None,
+    ranker: Ranker = None,
     detach: Detach = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,6 +68,7 @@ def up(
     from cluster.doctor_models import refuse_without_vllm
     from cluster.model_settings import checked_models
     from cluster.settings import from_environment
+    from cluster.wiring import ranker_of
 
     settings = checked_models(
         from_environment(
@@ -71,9 +78,11 @@ def up(
             llm_model=model,
             llm_embedding_model=embeddings,
             extraction=extraction,
+            ranker=None if ranker is None else str(ranker.expanduser().resolve()),
         )
     )
     refuse_without_vllm(settings)
+    ranker_of(settings)  # one that cannot be used is told before anything starts
     directory = DataDir(settings.data_dir)
     if directory.is_locked():
         raise CommandRejected(directory.already_running())
@@ -158,6 +167,8 @@ def _up_detached(settings: Settings, directory: DataDir, as_json: bool) -> None:
 
 def _as_options(settings: Settings) -> list[str]:
     """Return what the daemon is told; the rest, and every key, is in its file and environment."""
+    from cluster.wiring import ranker_file
+
     options = {
         "--data": str(settings.data_dir),
         "--port": str(settings.port),
@@ -165,6 +176,7 @@ def _as_options(settings: Settings) -> list[str]:
         "--model": settings.llm_model,
         "--embeddings": settings.llm_embedding_model,
         "--extraction": settings.extraction,
+        "--ranker": str(ranker_file(settings) or ""),
     }
     return [word for option, value in options.items() if value for word in (option, value)]
 

@@ -2,6 +2,7 @@
 
 log/         the log (JetStream's store)      keys/       master.key and keys.db, apart from it
 snapshots/   projections, to start quickly    models/     the embedder's built graph
+rankers/     trained rankers, once there are any
 run/         system.json and the processes' own logs, gone or useless after a stop
 mirix.toml   optional settings                restoring.json  while a backup is being restored
 """
@@ -86,6 +87,11 @@ class DataDir(msgspec.Struct, frozen=True):
     def models(self) -> Path:
         """Built models."""
         return self.root / "models"
+
+    @property
+    def rankers(self) -> Path:
+        """Trained rankers, each with its report."""
+        return self.root / "rankers"
 
     @property
     def run(self) -> Path:

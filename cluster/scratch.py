@@ -20,7 +20,12 @@ _STOP_S_MAX = 60.0
 
 @contextmanager
 def scratch_system(
-    tell: Callable[[Progress], None], *, options: Sequence[str] = (), toml: str = ""
+    tell: Callable[[Progress], None],
+    *,
+    options: Sequence[str] = (),
+    toml: str = "",
+    fill: Callable[[DataDir], None] = lambda directory: None,
+    parent: Path | None = None,
 ) -> Iterator[tuple[DataDir, SystemRecord]]:
     """Start a system, and stop it when the context ends.
 
@@ -28,13 +33,16 @@ def scratch_system(
         tell: hears the steps of the start.
         options: more options of `mirix up`.
         toml: what its mirix.toml says.
+        fill: puts into the directory what it is to start with.
+        parent: where the directory is made; None: where temporary files are.
 
     Raises:
         Unavailable: it did not come up, or something of it would not end.
     """
-    with tempfile.TemporaryDirectory(prefix="mirix-scratch-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="mirix-scratch-", dir=parent) as scratch:
         directory = DataDir(Path(scratch))
         (directory.root / "mirix.toml").write_text(toml, encoding="utf-8")
+        fill(directory)
         try:
             _start(directory, options, tell)
             record = directory.read_system()

@@ -76,7 +76,29 @@ def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
         log_level=settings.log_level,
         models=model_settings(settings),
         embedding_model=embedding_model(settings),
+        ranker=ranker_of(settings),
     )
+
+
+def ranker_of(settings: Settings) -> dict[str, float]:
+    """Return the weights of the ranker that the operator chose; empty: those set by hand.
+
+    Raises:
+        Misconfigured: its file cannot be read, or is no ranker of this version.
+    """
+    file = ranker_file(settings)
+    if file is None:
+        return {}
+    from projections.retrieval.ranker import read_ranker  # with numpy: most commands need neither
+
+    return read_ranker(file).signals
+
+
+def ranker_file(settings: Settings) -> Path | None:
+    """Return the file of the ranker that was chosen; a relative one is in the data directory."""
+    if not settings.ranker:
+        return None
+    return settings.data_dir / Path(settings.ranker).expanduser()
 
 
 def serve_settings(settings: Settings) -> ServeSettings:

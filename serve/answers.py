@@ -12,6 +12,7 @@ from actors.progress import AnswerPart
 from actors.queries import CoreBlockView, FoundMemory, StateView
 from events.catalogue import AssistantProfile, Citation, Usage
 from projections.conversations import Message
+from projections.retrieval.explained import SignalValue
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +169,8 @@ class Source(Answer, frozen=True, kw_only=True):
 class ResultShown(Answer, frozen=True, kw_only=True):
     """A hit: a memory, or a message (`tier` is `conversation`).
 
-    `occurred_at` is the date that it speaks of, `said_at` when it was said.
+    `occurred_at` is the date that it speaks of, `said_at` when it was said. When asked for,
+    `explain` holds the value of each signal, its rank among the candidates and its weight.
     """
 
     id: str
@@ -181,7 +183,7 @@ class ResultShown(Answer, frozen=True, kw_only=True):
     said_at: datetime
     recorded_at: datetime
     source: Source
-    explain: dict[str, float] | UnsetType = UNSET
+    explain: dict[str, SignalValue] | UnsetType = UNSET
 
     @classmethod
     def of(cls, found: FoundMemory) -> ResultShown:
@@ -238,6 +240,13 @@ class SecretShown(Answer, frozen=True, kw_only=True):
 
     id: str
     secret: str
+    position: int
+
+
+class FeedbackAccepted(Answer, frozen=True, kw_only=True):
+    """The feedback on a search is in the log, at `position`."""
+
+    search_id: str
     position: int
 
 

@@ -29,6 +29,7 @@ from serve import (
     routes_consolidation,
     routes_conversation,
     routes_events,
+    routes_feedback,
     routes_history,
     routes_memory,
     routes_messages,
@@ -98,6 +99,7 @@ def build_app(
         routes_conversation,
         # Before the tiers, or "search" would be taken for one.
         routes_search,
+        routes_feedback,
         routes_consolidation,
         routes_memory,
         routes_history,

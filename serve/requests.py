@@ -5,6 +5,7 @@ The forms of memories are derived from the tiers' own contents, in `memory_forms
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -121,11 +122,18 @@ class ChatForm(Body, frozen=True, kw_only=True):
 
 
 class SearchFilters(Body, frozen=True, kw_only=True):
-    """What to leave out: all but these tags; what happened before `since` or after `until`."""
+    """What to leave out: all but these tags, and all but what was said to the profile `agent_id`.
+
+    `since` and `until` bound when it was said, `occurred_since` and `occurred_until` the day that
+    it speaks of; the bounds themselves are found.
+    """
 
     tags: Tags = ()
+    agent_id: Annotated[str, Meta(max_length=200)] = ""
     since: DateTime | None = None
     until: DateTime | None = None
+    occurred_since: date | None = None
+    occurred_until: date | None = None
 
 
 class SearchForm(Body, frozen=True, kw_only=True):
@@ -141,6 +149,20 @@ class SearchForm(Body, frozen=True, kw_only=True):
     min_position: Position = 0
     explain: bool = False
     as_of: Moment | None = None
+
+
+Verdict = Literal["helpful", "not_helpful"]
+
+
+class FeedbackForm(Body, frozen=True, kw_only=True):
+    """What somebody makes of the hits of a search; `answered_by` are those that answered it."""
+
+    user_id: UserId | None = None
+    judgements: Annotated[
+        dict[ClientId, Verdict], Meta(max_length=100, description="A verdict for a hit's id.")
+    ] = {}
+    answered_by: Annotated[tuple[ClientId, ...], Meta(max_length=100)] = ()
+    note: Annotated[str, Meta(max_length=4_000)] = ""
 
 
 class RevealForm(Body, frozen=True, kw_only=True):

@@ -69,6 +69,9 @@ def _query(form: SearchForm, person: Person, tenant: str) -> SearchMemories:
     until = None if filters.until is None else moment(filters.until, "body.filters.until")
     if since is not None and until is not None and since > until:
         raise invalid("body.filters.since", "is after until")
+    first, last = filters.occurred_since, filters.occurred_until
+    if first is not None and last is not None and first > last:
+        raise invalid("body.filters.occurred_since", "is after occurred_until")
     return SearchMemories(
         user=person.id,
         tenant=tenant,
@@ -80,6 +83,9 @@ def _query(form: SearchForm, person: Person, tenant: str) -> SearchMemories:
         tags=filters.tags,
         since=since,
         until=until,
+        occurred_since=filters.occurred_since,
+        occurred_until=filters.occurred_until,
+        assistant=filters.agent_id,
         explain=form.explain,
     )
 

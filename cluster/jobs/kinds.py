@@ -13,6 +13,7 @@ from cluster.jobs.evaluation import EVAL
 from cluster.jobs.files import BACKUP, EXPORT, RESTORE
 from cluster.jobs.replaying import REPLAY
 from cluster.jobs.states import REBUILD, VERIFY
+from cluster.jobs.training import TRAIN_RANKER
 from cluster.jobs.work import Kind, Place
 from cluster.presence import ready_system
 from cluster.settings import from_environment
@@ -21,7 +22,17 @@ from events.errors import CommandRejected
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (REBUILD, REPLAY, VERIFY, EVAL, EXPORT, BACKUP, RESTORE, CONSOLIDATE)
+        for kind in (
+            REBUILD,
+            REPLAY,
+            VERIFY,
+            EVAL,
+            EXPORT,
+            BACKUP,
+            RESTORE,
+            CONSOLIDATE,
+            TRAIN_RANKER,
+        )
     }
 )
 

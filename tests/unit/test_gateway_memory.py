@@ -213,7 +213,9 @@ async def test_search_finds_what_was_said_when_asked() -> None:
         assert hit["said_at"]
         assert "explain" not in hit
         explained = await client.post(f"{V1}/memory/search", json={**body, "explain": True})
-        assert explained.json()["results"][0]["explain"] == {"words": 1.0}
+        assert explained.json()["results"][0]["explain"] == {
+            "words": {"value": 1.0, "rank": 1, "weight": 0.3}
+        }
 
 
 async def test_search_passes_everything_on_when_asked_in_full() -> None:

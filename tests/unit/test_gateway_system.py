@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from events.catalogue import SearchHit, SearchPerformed
+from events.envelope import NewEvent
 from events.errors import Misconfigured
+from serve.identity import Identities
+from serve.routes_feedback import EXAMPLE
 from serve.settings import INNER_PORTS, ServeSettings
-from tests.unit.fakes.gateway import V1, problem, running
+from tests.unit.fakes.gateway import V1, Gateway, problem, running
 
 
 async def test_gateway_is_ready_when_all_agents_are_near_the_end() -> None:
@@ -97,7 +101,7 @@ async def test_description_is_whole_when_read() -> None:
     document = await _document()
     assert document["openapi"].startswith("3.1")
     operations = _operations(document)
-    assert len(operations) == 46
+    assert len(operations) == 47
     ids = [operation["operationId"] for _, _, operation in operations]
     assert len(set(ids)) == len(ids)
     for method, path, operation in operations:
@@ -122,9 +126,22 @@ async def test_references_lead_somewhere_when_followed() -> None:
     assert "secret" in schemas["KnowledgeVaultMemoryForm"]["properties"]
 
 
+async def _searched(gateway: Gateway) -> str:
+    """Put the search into the log that the example of feedback judges; return its id."""
+    user = str(EXAMPLE["user_id"])
+    alice = Identities.of(gateway.keystore, gateway.backend.shards).person("default", user)
+    hits = tuple(SearchHit(id=id_, tier="semantic", score=1.0) for id_ in EXAMPLE["judgements"])
+    searched = SearchPerformed(search_id="search_1", query="q", method="hybrid", hits=hits)
+    event = NewEvent(
+        event_id="search_1", payload=searched, tenant="default", user=alice.id, producer="search"
+    )
+    await gateway.backend.append(alice.shard, [event])
+    return "search_1"
+
+
 async def test_examples_work_when_sent() -> None:
     """What the documentation shows is what the gateway takes."""
-    async with running() as (_, client):
+    async with running() as (gateway, client):
         document = (await client.get("/openapi.json")).json()
         agent = (await client.post(f"{V1}/agents/", json={"name": "n"})).json()["id"]
         made = {"name": "n", "summary": "s"}
@@ -132,6 +149,7 @@ async def test_examples_work_when_sent() -> None:
         vault = {"entry_type": "password", "caption": "c", "secret": "s"}
         secret = (await client.post(f"{V1}/memory/knowledge_vault", json=vault)).json()["id"]
         names = {"tier": "semantic", "agent_id": agent, "name": "echo", "memory_id": memory}
+        names |= {"search_id": await _searched(gateway)}
         for method, path, operation in _operations(document):
             if "requestBody" not in operation:
                 continue

@@ -36,6 +36,7 @@ EDGES = {
         "cluster/",
     ),
     "vllm": ("serve/vllm_replica.py",),
+    "sklearn": ("cluster/training/fitting.py",),
 }
 #: What talks to people on a terminal.
 CONSOLE = re.compile(r"cluster/(cli.*|demo(_llm)?)\.py")

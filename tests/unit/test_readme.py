@@ -14,7 +14,14 @@ from tests.unit.fakes.small_gateway import KEY, Said, served
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: The documents that show commands, and commands that have commands of their own.
-PAGES = ("README.md", "docs/models.md", "docs/replay.md", "docs/backup.md", "docs/jobs.md")
+PAGES = (
+    "README.md",
+    "docs/models.md",
+    "docs/replay.md",
+    "docs/backup.md",
+    "docs/jobs.md",
+    "docs/evaluation.md",
+)
 GROUPS = ("events", "eval", "bench", "job")
 
 
@@ -82,7 +89,14 @@ def test_table_names_what_is_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["docs/message-path.md", "docs/models.md", "docs/replay.md", "docs/jobs.md"]
+    "page",
+    [
+        "docs/message-path.md",
+        "docs/models.md",
+        "docs/replay.md",
+        "docs/jobs.md",
+        "docs/evaluation.md",
+    ],
 )
 def test_page_names_files_that_are_there(page: str) -> None:
     """A page that leads into the code leads somewhere."""

@@ -130,8 +130,11 @@ def _word_scores(
     limit = min(2 * _CANDIDATES * len(shelf) // open_rows, len(shelf))
     scores = score(query, limit, None)
     found = scores > 0
-    cut = np.count_nonzero(found) == limit < len(shelf)
-    if cut and np.count_nonzero(found & allowed) < _CANDIDATES:
+    if np.count_nonzero(found) < min(limit, len(shelf)):
+        return scores  # these are all
+    # Which of those with the least score are among them depends on what was written when.
+    scores[scores == scores[found].min()] = 0
+    if np.count_nonzero((scores > 0) & allowed) < _CANDIDATES:
         scores = score(query, len(shelf), None)
     return scores
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from actors.embedding import to_event_bytes
 from events.catalogue import (
@@ -50,7 +50,18 @@ def _small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "REUSED_FROM", 0)
 
 
+#: More messages score alike than a short list takes.
+ALIKE = [
+    *(("say", 0, "tap") for _ in range(6)),
+    *(("say", at, text) for at, text in ((0, "red"), (2, "tap"), (3, "storm"), (4, "red"))),
+    ("say", 5, "tap"),
+    *(("record", at, "storm") for at in range(3)),
+    ("say", 1, "tap red"),
+]
+
+
 @pytest.mark.usefixtures("_small_is_large")
+@example(history=ALIKE)
 @settings(max_examples=60, deadline=None)
 @given(history=steps)
 def test_large_index_equals_one_filled_afresh_after_any_history(

@@ -35,6 +35,8 @@ READY_PAUSE_S = 0.02
 #: How long a search that was begun ahead waits to be asked for, and how many may.
 FORESEEN_S = 2.0
 FORESEEN_MAX = 64
+#: How long the handling of a message lets its own search go first.
+FIRST_S = 0.02
 #: What is asked for has to be there by then.
 FORESEEN_TIMEOUT_S = 30.0
 
@@ -137,6 +139,9 @@ class Searcher:
             task = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
             self._foreseen[request] = (before, task)
             asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, task)
+            if self._shell.gate.position >= before:
+                # What is kept of the message comes after it: both would want this process at once.
+                await asyncio.wait({task}, timeout=FIRST_S)
 
     def _forget(self, request: SearchMemories, task: asyncio.Task[Found]) -> None:
         """Drop what nobody asked for."""

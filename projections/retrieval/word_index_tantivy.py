@@ -88,7 +88,7 @@ class Writers:
 
 
 class WordIndex:
-    """Which rows hold which terms. Rows are small integers given by the shelf, never reused.
+    """Which rows hold which terms. Rows are small integers given by the shelf.
 
     Args:
         terms_of: tells the terms of living rows when they are written.

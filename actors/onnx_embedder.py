@@ -54,8 +54,8 @@ class OnnxEmbedder:
         if not graph.exists():
             graph = cached_graph(MODEL_DIR / "model.safetensors", cache_dir, precision)
         options = onnxruntime.SessionOptions()
-        # A run on one core, several runs at once: cores that share a run wait for each other at every
-        # layer, and take a third more processor time for a text.
+        # A run on one core, several runs at once: cores that share a run wait for each other at
+        # every layer, and take a third more processor time for a text.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # Spinning between runs would take the cores from the agents that share this machine.

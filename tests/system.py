@@ -89,13 +89,24 @@ class System:
         return {tier: [_logical(one) for one in self.memories(user, tier)] for tier in TIERS}
 
     def pids(self) -> dict[str, int]:
-        """Return the process ids of agents, gateway replica and nats-server."""
+        """Return the process ids of agents, gateway replica and nats-server.
+
+        The record of processes is written every two seconds, so that what has just come back may
+        stand in it a moment later than it answers.
+        """
         agents = {one["agent"]: one["pid"] for one in self.get("/status")["agents"]}
-        record = DataDir(self.data).read_system()
-        assert record is not None
-        others = {process.name: process.pid for process in record.processes}
-        replica = next(pid for name, pid in others.items() if "ServeReplica" in name)
-        return {**agents, "gateway": replica, "nats-server": others["nats-server"]}
+        others: dict[str, int] = {}
+
+        def recorded() -> bool:
+            record = DataDir(self.data).read_system()
+            assert record is not None
+            for process in record.processes:
+                part = "gateway" if "ServeReplica" in process.name else process.name
+                others[part] = process.pid
+            return {"gateway", "nats-server"} <= others.keys()
+
+        wait_until(recorded, 30, "the record of gateway and nats-server")
+        return {**agents, "gateway": others["gateway"], "nats-server": others["nats-server"]}
 
     async def events(self) -> list[Event]:
         """Return the whole log."""

@@ -286,6 +286,8 @@ def test_terminal_takes_commands(events: tuple[Path, int]) -> None:
         assert terminal.shows("status: active → superseded")
         terminal.type("back\n")
         assert terminal.shows("MemoryEmbedded")
+        # Before the prompt is back the terminal edits lines itself, and Ctrl-D would be lost.
+        assert terminal.shows("replay> ")
         terminal.type("\x04")
         assert terminal.process.wait(ANSWER_S_MAX) == 0
     finally:

@@ -91,7 +91,8 @@ class OnnxEmbedder:
     def runs(self, texts: Sequence[str]) -> Iterator[Run]:
         """Embed texts in batches of like length, so that little is spent on padding.
 
-        As many runs are on at a time as there are threads; they come in order.
+        As many runs are on at a time as there are threads; they come in order. With one it is that
+        of the caller: another would cost a question two changes of thread.
         """
         encoded: list[Encoding] = self._tokenizer.encode_batch_fast(list(texts))
         token_ids = [encoding.ids for encoding in encoded]
@@ -102,6 +103,9 @@ class OnnxEmbedder:
             vectors = self._run([token_ids[row] for row in rows], longest)
             return Run(rows, vectors, sum(lengths[row] for row in rows), longest * len(rows))
 
+        if self._at_once == 1:
+            yield from map(run, batches(lengths))
+            return
         on: deque[Future[Run]] = deque()
         for rows in batches(lengths):
             on.append(self._pool.submit(run, rows))

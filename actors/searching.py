@@ -32,6 +32,8 @@ from projections.retrieval_projection import RetrievalProjection
 READY_MAX = 64
 #: How long after a change; longer where writing takes long, so that it takes a tenth at most.
 READY_PAUSE_S = 0.02
+#: How long nothing is made anew after something was, in times of what that took.
+RENEWAL_PAUSES = 4
 #: How long a search that was begun ahead waits to be asked for, and how many may.
 FORESEEN_S = 2.0
 FORESEEN_MAX = 64
@@ -63,6 +65,7 @@ class Searcher:
         self._foresight = foresight
         self._foreseen: dict[SearchMemories, tuple[int, asyncio.Task[Found]]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
+        self._stale = asyncio.Event()
 
     @property
     def _index(self) -> RetrievalIndex:
@@ -95,7 +98,9 @@ class Searcher:
 
     async def _find(self, request: SearchMemories, min_position: int, timeout_s: float) -> Found:
         """Return what is found, and the position of the index that it was found in."""
-        question = await self._shell.on_state(lambda: question_of(self._index, request))
+        # Not on the state's thread, whose turn would have to be waited for: `_found` says, at the
+        # position that it searches, whether this was right.
+        question = question_of(self._index, request)
         if not min_position:
             vector = await vector_of(self._embedding, request, question)
         else:
@@ -109,6 +114,7 @@ class Searcher:
             question = newer
             vector = await vector_of(self._embedding, request, question)
             position, results, newer = await self._found(request, vector)
+        self._tell_stale()
         return position, results
 
     async def _found(
@@ -157,6 +163,7 @@ class Searcher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.records.run())
             group.create_task(self._keep_ready())
+            group.create_task(self._keep_exact())
 
     async def _keep_ready(self) -> None:
         """Write the words of those who searched lately, so that their next search need not."""
@@ -169,7 +176,26 @@ class Searcher:
             behind = partial(self._behind, tuple(self._recent))
             for user in await self._shell.on_state(behind):
                 await self._shell.on_state(partial(self._write_words, user))
+            self._tell_stale()
             pause_s = max(READY_PAUSE_S, 9 * (time.monotonic() - began_s))
+
+    async def _keep_exact(self) -> None:
+        """Make words anew, beside those in use, whose weights count what was removed."""
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            while True:
+                index, began_s = self._index, time.monotonic()
+                renewal = await self._shell.on_state(index.begin_renewal)
+                if renewal is None:
+                    break
+                words = await asyncio.to_thread(renewal.make)
+                await self._shell.on_state(partial(index.renew, renewal, words))
+                await asyncio.sleep(RENEWAL_PAUSES * (time.monotonic() - began_s))
+
+    def _tell_stale(self) -> None:
+        if self._index.stale:
+            self._stale.set()
 
     def _behind(self, users: Sequence[str]) -> list[str]:
         return [user for user in users if self._index.has_words_waiting(user)]

@@ -59,9 +59,10 @@ class SignCodes:
         differing = np.zeros(self.size, np.uint16)
         for words, word in zip(self._words, code, strict=True):
             differing += np.bitwise_count(words[: self.size] ^ word)
-        counts = np.bincount(differing if chosen is None else differing[chosen])
-        most = int(np.searchsorted(np.cumsum(counts), count))
-        near: npt.NDArray[np.bool_] = differing <= most
+        among = differing if chosen is None else differing[chosen]
+        last = min(count, len(among)) - 1
+        # A partition: to count how many differ by how much takes ten times as long.
+        near: npt.NDArray[np.bool_] = differing <= np.partition(among, last)[last]
         return near if chosen is None else near & chosen
 
     def _codes(self, vectors: npt.NDArray[np.float16]) -> npt.NDArray[np.uint64]:

@@ -12,12 +12,10 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from projections.retrieval.columns import NONE, Floats
+from projections.retrieval.scored import Rows
 from projections.retrieval.shelf import Shelf
-
-Rows = npt.NDArray[np.int64]
 
 #: What a Chinese character counts beside the word that it is part of.
 _CHARACTER_SHARE = 0.5
@@ -58,8 +56,8 @@ def coverage(shelf: Shelf, words: Sequence[str], candidates: Rows, anchors: Rows
     for rows in neighbourhoods:
         needed[rows] = True
     rows = np.flatnonzero(needed[:-1])
-    places = np.full(len(needed), len(rows), np.int64)
-    places[rows] = np.arange(len(rows))
+    places = np.empty(len(needed), np.int64)  # only what is set is read
+    places[rows], places[-1] = np.arange(len(rows)), len(rows)
     holding = np.zeros((len(rows) + 1, len(words)), np.bool_)
     holding[:-1] = shelf.term_ids.holding(rows, words)
     found = np.zeros((len(candidates), len(words)), np.bool_)

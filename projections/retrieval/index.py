@@ -6,18 +6,19 @@ and never sees a passage of another person, because a search opens one shelf.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from projections.retrieval.columns import NONE
 from projections.retrieval.passage import Hit, Passage, SearchRequest, Vector
-from projections.retrieval.question import read_question
+from projections.retrieval.question import bare_question
 from projections.retrieval.ranking import HAND_SET, Weights
 from projections.retrieval.search import measured, search_shelf
 from projections.retrieval.shelf import Shelf, StoredShelf
 from projections.retrieval.signals import Signals
-from projections.retrieval.word_index_tantivy import Writers
+from projections.retrieval.word_index_tantivy import TantivyIndex, Writers
 
 #: A shelf is filled afresh when more rows than this, and than so many a living one, are free. On a
 #: large one new passages take free rows: it comes to this only when most of it was removed.
@@ -25,16 +26,28 @@ _DEAD_MAX = 1024
 _DEAD_PER_LIVING = 4
 
 
+class Renewal(NamedTuple):
+    """A person's words that are to be made anew: `make` does that, on any thread."""
+
+    user: str
+    shelf: Shelf
+    make: Callable[[], TantivyIndex]
+
+
 class RetrievalIndex:
     """Passages by person, findable by words at once and by meaning from their vector on.
 
-    Not for use by several threads at once: its owner serialises changes and searches.
+    Not for use by several threads at once: its owner serialises changes and searches. Only what a
+    question is embedded as (`bare_question`, `model_of`) may be read beside a change: it is of the
+    moment before or after it.
     """
 
     def __init__(self, weights: Weights = HAND_SET) -> None:
         self._shelves: dict[str, Shelf] = {}
         self._weights = weights
         self._writers = Writers()
+        #: People whose removed texts were found to count in the weights of their words still.
+        self.stale: set[str] = set()
 
     def add(self, passage: Passage) -> None:
         """Add a passage, or put it in the place of the one with its id and ordinal."""
@@ -128,7 +141,7 @@ class RetrievalIndex:
     def bare_question(self, user: str, query: str) -> str:
         """Return the question without the names of this person's speakers: the text to embed."""
         shelf = self._shelves.get(user)
-        return read_question(query, shelf.speakers if shelf else ()).bare
+        return bare_question(query, list(shelf.speakers) if shelf else ())
 
     def neighbours(self, user: str, id: str, reach: int = 1) -> tuple[Passage, ...]:
         """Return the messages around a message in its session, in order, itself left out."""
@@ -147,7 +160,7 @@ class RetrievalIndex:
         shelf = self._shelves.get(request.user)
         if shelf is None:
             return []
-        shelf.write_words(request.exclude)
+        self._write_words(request.user, shelf, request.exclude)
         return search_shelf(shelf, request, weights or self._weights)
 
     def measured(self, request: SearchRequest) -> tuple[tuple[Passage, ...], Signals]:
@@ -157,7 +170,7 @@ class RetrievalIndex:
             KeyError: the person has no passage.
         """
         shelf = self._shelves[request.user]
-        shelf.write_words(request.exclude)
+        self._write_words(request.user, shelf, request.exclude)
         rows, signals = measured(shelf, request)
         found = (shelf.passages[row] for row in rows.tolist())
         return tuple(passage for passage in found if passage is not None), signals
@@ -171,7 +184,22 @@ class RetrievalIndex:
         """Write them ahead."""
         shelf = self._shelves.get(user)
         if shelf is not None:
-            shelf.write_words()
+            self._write_words(user, shelf)
+
+    def begin_renewal(self) -> Renewal | None:
+        """Return how to make the words anew of one of `stale`; None where there is nobody."""
+        while self.stale:
+            user = self.stale.pop()
+            shelf = self._shelves.get(user)
+            if shelf is not None and shelf.has_stale_words:
+                return Renewal(user, shelf, shelf.begin_renewal())
+        return None
+
+    def renew(self, renewal: Renewal, words: TantivyIndex) -> None:
+        """Use what was made; passed over where the person's shelf is no more or another."""
+        if self._shelves.get(renewal.user) is renewal.shelf:
+            renewal.shelf.renew(words)
+            self._write_words(renewal.user, renewal.shelf)
 
     def snapshot(self) -> dict[str, bytes]:
         """Return each person's passages and vectors as msgpack, in canonical order."""
@@ -191,6 +219,11 @@ class RetrievalIndex:
         if shelf is None:
             shelf = self._shelves[user] = Shelf(self._writers)
         return shelf
+
+    def _write_words(self, user: str, shelf: Shelf, left_out: Iterable[str] = ()) -> None:
+        shelf.write_words(left_out)
+        if shelf.has_stale_words:
+            self.stale.add(user)
 
     def _tidy(self, user: str) -> None:
         """Drop an empty shelf, and fill one afresh that mostly consists of free rows."""

@@ -60,6 +60,11 @@ def read_question(text: str, speakers: Iterable[str], today: date | None = None)
     )
 
 
+def bare_question(text: str, speakers: Iterable[str]) -> str:
+    """Return a question without the names of those it is about, as `Question.bare` has it."""
+    return _named_speakers(text, speakers)[1]
+
+
 def is_question(text: str) -> bool:
     """Tell whether a message ends by asking something."""
     return text.rstrip(" \"'”’)）~!！").endswith(("?", "？"))

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from projections.retrieval.columns import Floats
-from projections.retrieval.coverage import Rows
 from projections.retrieval.explained import SignalValue
 from projections.retrieval.filters import Allowed, allowed_rows
 from projections.retrieval.passage import (
@@ -25,6 +24,7 @@ from projections.retrieval.passage import (
 from projections.retrieval.question import Question, read_question
 from projections.retrieval.ranking import Weights, distinct_first, explain, fuse
 from projections.retrieval.relevance import Relevance
+from projections.retrieval.scored import Rows, Scored
 from projections.retrieval.shelf import Shelf
 from projections.retrieval.signals import Signals, anchors_of, measure
 
@@ -32,6 +32,8 @@ from projections.retrieval.signals import Signals, anchors_of, measure
 _CANDIDATES = 300
 #: Up to so many passages every cosine and word score is taken; beyond, those of the best alone.
 _ALL = 4096
+#: How many times as many of the best by words are asked for when they do not hold the candidates.
+_MORE = 4
 #: So few rows that filters let through are told apart by the index of words itself.
 _FEW = 2500
 
@@ -46,9 +48,9 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
             rows, signals = _measured(shelf, request, question, allowed)
             scores = fuse(signals, weights)
         case "bm25":
-            words = _word_scores(shelf.bm25, shelf, request.query, allowed)
-            rows = np.flatnonzero(allowed & (words > 0))
-            scores = np.round(words[rows], 5)
+            found = _word_scores(shelf.bm25, shelf, request.query, allowed)
+            rows, scores = found.among(allowed[found.rows])
+            scores = np.round(scores, 5)
         case "embedding":
             cosines = _cosines(shelf, request.vector, allowed, np.zeros(0, np.int64))
             rows = np.flatnonzero(allowed & (cosines != 0))
@@ -91,10 +93,11 @@ def _measured(
     words = _word_scores(shelf.bm25, shelf, question.bare, allowed)
     together = _word_scores(shelf.bm25_together, shelf, question.bare, allowed)
     chosen = np.zeros(len(allowed), np.bool_)
-    for values in (words, together):
-        chosen[_best(values, allowed)] = True
+    for found in (words, together):
+        chosen[_best(found, allowed)] = True
     cosines = _cosines(shelf, request.vector, allowed, np.flatnonzero(chosen))
-    chosen[_best(cosines, allowed)] = True
+    near = np.flatnonzero(cosines > 0)
+    chosen[_best(Scored(near, cosines[near]), allowed)] = True
     rows = _with_adjacent(shelf, chosen, allowed)
     average = 0.0
     if request.vector is not None and shelf.vectors is not None and cosines.any():
@@ -111,15 +114,15 @@ def _measured(
 
 
 def _word_scores(
-    score: Callable[[str, int, Sequence[int] | None], Floats],
+    score: Callable[[str, int, Sequence[int] | None], Scored],
     shelf: Shelf,
     query: str,
     allowed: Allowed,
-) -> Floats:
-    """Return the score of each row by words, 0 elsewhere; float32 [rows].
+) -> Scored:
+    """Return the score of rows by words.
 
     On a large shelf of the allowed rows where they are few, else of the best: twice as many as
-    should hold the candidates that filters let through, and of all rows where they do not. Which
+    should hold the candidates that filters let through, and ever more where they do not. Which
     candidates there are is thus the same as if the filters had come first.
     """
     open_rows = int(np.count_nonzero(allowed))
@@ -127,16 +130,16 @@ def _word_scores(
         return score(query, len(shelf), None)
     if open_rows <= _FEW:
         return score(query, open_rows, np.flatnonzero(allowed).tolist())
-    limit = min(2 * _CANDIDATES * len(shelf) // open_rows, len(shelf))
-    scores = score(query, limit, None)
-    found = scores > 0
-    if np.count_nonzero(found) < min(limit, len(shelf)):
-        return scores  # these are all
-    # Which of those with the least score are among them depends on what was written when.
-    scores[scores == scores[found].min()] = 0
-    if np.count_nonzero((scores > 0) & allowed) < _CANDIDATES:
-        scores = score(query, len(shelf), None)
-    return scores
+    limit = 2 * _CANDIDATES * len(shelf) // open_rows
+    while True:
+        found = score(query, min(limit, len(shelf)), None)
+        if len(found.rows) < limit:
+            return found  # these are all
+        # Which of those with the least score are among them depends on what was written when.
+        sure = found.among(found.scores > found.scores.min())
+        if np.count_nonzero(allowed[sure.rows]) >= _CANDIDATES:
+            return sure
+        limit *= _MORE
 
 
 def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed, chosen: Rows) -> Floats:
@@ -163,12 +166,11 @@ def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed, chosen: Rows
     return cosines
 
 
-def _best(values: Floats, allowed: Allowed) -> Rows:
-    """Return the allowed rows with the greatest values above zero, and those with as great ones."""
-    rows = np.flatnonzero(allowed & (values > 0))
+def _best(found: Scored, allowed: Allowed) -> Rows:
+    """Return the allowed rows with the greatest scores, and those with as great ones."""
+    rows, scores = found.among(allowed[found.rows])
     if len(rows) > _CANDIDATES:
-        found = values[rows]
-        rows = rows[found >= np.partition(found, -_CANDIDATES)[-_CANDIDATES]]
+        rows = rows[scores >= np.partition(scores, -_CANDIDATES)[-_CANDIDATES]]
     return rows
 
 

@@ -2,27 +2,35 @@
 
 Where a message stands in its session follows from its log position alone, and nothing else here
 depends on the order in which things came: a shelf after any history equals one filled afresh (the
-weights of words on a large one excepted, see `word_index_tantivy`).
+weights of words on a large one only once it was renewed, see `word_index_tantivy`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import msgspec
 import numpy as np
 
 from projections.faiss_index import VectorIndex
 from projections.retrieval.codes import Codes, TagCodes
-from projections.retrieval.columns import NONE, Columns, Floats
+from projections.retrieval.columns import NONE, Columns
 from projections.retrieval.kinds import Kind, kinds_held
 from projections.retrieval.model_vectors import ModelVectors, StoredVectors
 from projections.retrieval.passage import CONVERSATION, Passage, Vector
 from projections.retrieval.question import asking_share, day_number, is_question
+from projections.retrieval.scored import Scored
 from projections.retrieval.sessions import Sessions
 from projections.retrieval.term_ids import TermIds
-from projections.retrieval.word_index_tantivy import WAITING_MAX, WordIndex, Writers
+from projections.retrieval.word_index_tantivy import (
+    WAITING_MAX,
+    TantivyIndex,
+    WordIndex,
+    Writers,
+    filled_afresh,
+)
 from projections.retrieval.words_tantivy import terms
 
 
@@ -182,20 +190,34 @@ class Shelf:
         """Whether the next search has words to write first."""
         return self._words.waiting > 0
 
+    @property
+    def has_stale_words(self) -> bool:
+        """Whether removed texts still count in the weights of words."""
+        return self._words.is_stale
+
+    def begin_renewal(self) -> Callable[[], TantivyIndex]:
+        """Return what makes the words' index anew, on any thread, of the texts as they are now."""
+        live = self.columns["live"]
+        self._words.begin_renewal(live)
+        rows: list[int] = np.flatnonzero(live).tolist()
+        texts = _together(rows, self.columns["before"][rows].tolist(), list(self.terms))
+        return partial(filled_afresh, zip(rows, texts, strict=True))
+
+    def renew(self, words: TantivyIndex) -> None:
+        """Put a words' index that was made anew in the place of the one in use."""
+        self._words.renew(words, self.columns["live"])
+
     def close(self) -> None:
         """Let go of what stays open between two changes; call it when the shelf is dropped."""
         self._words.close()
 
-    def bm25(self, query: str, limit: int, only: Sequence[int] | None = None) -> Floats:
-        """Score the text of the `limit` best rows by words; float32 [rows], 0 for the others.
+    def bm25(self, query: str, limit: int, only: Sequence[int] | None = None) -> Scored:
+        """Score the text of the `limit` best rows by words; with `only`, of these rows alone."""
+        return self._words.alone(terms(query), limit, only)
 
-        With `only`, of these rows alone.
-        """
-        return self._words.alone(terms(query), self.columns["live"], limit, only)
-
-    def bm25_together(self, query: str, limit: int, only: Sequence[int] | None = None) -> Floats:
+    def bm25_together(self, query: str, limit: int, only: Sequence[int] | None = None) -> Scored:
         """Score texts together with the message before each, as `bm25` does."""
-        return self._words.together(terms(query), self.columns["live"], limit, only)
+        return self._words.together(terms(query), limit, only)
 
     def frequencies(self, terms: tuple[str, ...]) -> list[int]:
         """Return how many passages hold each term."""
@@ -316,11 +338,16 @@ class Shelf:
             self._words.refresh(self.columns["live"])
 
     def _terms_of(self, rows: Sequence[int]) -> Iterator[tuple[str, str]]:
-        """Yield the terms of each row, and those with the terms of the message before it."""
-        befores: list[int] = self.columns["before"][rows].tolist()
-        for row, before in zip(rows, befores, strict=True):
-            own = self.terms[row]
-            yield own, own if before == NONE else f"{own} {self.terms[before]}"
+        return _together(rows, self.columns["before"][rows].tolist(), self.terms)
+
+
+def _together(
+    rows: Sequence[int], befores: Sequence[int], terms: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the terms of each row, and those with the terms of the message before it."""
+    for row, before in zip(rows, befores, strict=True):
+        own = terms[row]
+        yield own, own if before == NONE else f"{own} {terms[before]}"
 
 
 def _standing(passage: Passage) -> tuple[object, ...]:

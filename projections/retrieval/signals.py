@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from projections.retrieval.columns import NONE, Floats
-from projections.retrieval.coverage import Rows, coverage
+from projections.retrieval.coverage import coverage
 from projections.retrieval.question import Question, day_number
+from projections.retrieval.scored import Rows, Scored
 from projections.retrieval.shelf import Shelf
 from projections.retrieval.words_tantivy import terms
 
@@ -71,8 +72,8 @@ def measure(
     question: Question,
     candidates: Rows,
     *,
-    words: Floats,
-    words_together: Floats,
+    words: Scored,
+    words_together: Scored,
     cosines: Floats,
     average_cosine: float,
 ) -> Signals:
@@ -84,8 +85,8 @@ def measure(
         shelf: the person's passages.
         question: what was asked.
         candidates: rows to measure, int64 [candidates].
-        words: BM25 of every row's text, float32 [rows]; 0 where not known.
-        words_together: the same with the message before, float32 [rows].
+        words: BM25 of the text of the rows by which the words stand.
+        words_together: the same with the message before.
         cosines: of every row with the question, float32 [rows]; 0 where not known.
         average_cosine: of all the person's passages with the question.
     """
@@ -103,8 +104,8 @@ def measure(
     nothing = np.zeros(len(candidates), np.float32)
     several = question.wants_several
     return Signals(
-        words=words[candidates] / _greatest(words),
-        words_together=words_together[candidates] / _greatest(words_together),
+        words=words.shares(columns.size)[candidates],
+        words_together=words_together.shares(columns.size)[candidates],
         around=coverage(shelf, tuple(dict.fromkeys(terms(question.bare))), candidates, anchors),
         meaning=meaning(cosines[candidates]),
         answers=np.where(_at(columns["asks"], before), meaning(_at(cosines, before)), nothing),
@@ -120,12 +121,6 @@ def measure(
     )
 
 
-def _greatest(values: Floats) -> np.float32:
-    """Return the greatest of values none of which is below zero, to take shares of it."""
-    greatest: np.float32 = values.max(initial=np.float32(1e-6))
-    return greatest
-
-
 def _at(values: npt.NDArray[Any], rows: npt.NDArray[np.int32]) -> Floats:
     """Return the values at these rows, 0 where there is no row."""
     found: Floats = np.where(rows == NONE, np.float32(0), values[rows])
@@ -139,19 +134,19 @@ def anchors_of(shelf: Shelf, candidates: Rows) -> Rows:
     return anchors
 
 
-def _session(sessions: npt.NDArray[np.int32], words: Floats, anchors: Rows) -> Floats:
+def _session(sessions: npt.NDArray[np.int32], words: Scored, anchors: Rows) -> Floats:
     """Return how much of the question each anchor's session holds, as a share of the best's.
 
     Squares, so that one message that holds the rare words counts more than many that hold a
     common one.
     """
-    holding = np.flatnonzero(words)
-    holding = holding[sessions[holding] != NONE]
+    said = sessions[words.rows]
+    there = said != NONE
     sums = np.bincount(
-        sessions[holding], words[holding] ** 2, minlength=max(1, int(sessions.max()) + 1)
+        said[there], words.scores[there] ** 2, minlength=max(1, int(sessions.max()) + 1)
     )
     shares = sums.astype(np.float32)
-    return _at(shares / _greatest(shares), sessions[anchors])
+    return _at(shares / shares.max(initial=np.float32(1e-6)), sessions[anchors])
 
 
 def _dated(days: npt.NDArray[np.int32], question: Question) -> Floats:

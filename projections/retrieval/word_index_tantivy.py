@@ -10,10 +10,11 @@ Rules:
 3. A change is noted at once and written, all in one commit, by the next search, when `WAITING_MAX`
    wait, or before when the owner has nothing else to do (`refresh`). Nobody ever searches a stale
    index; what a search leaves out anyway need not be written for it.
-4. tantivy counts a deleted passage among the texts until it merges. Up to `EXACT_MAX` passages the
-   index is therefore made anew when something written was changed or removed, beyond when what is
-   deleted passes a 32nd of what lives: until then a word of a deleted passage weighs a little
-   less than in an index filled afresh.
+4. tantivy counts a deleted passage among the texts until it merges, so that a word of it weighs a
+   little less than in an index filled afresh. Up to `EXACT_MAX` passages the index is therefore
+   made anew when something written was changed or removed. Beyond, that takes too long for a
+   search to wait: the owner has it made beside the one in use (`begin_renewal`, `renew`). One who
+   does not has it made anew when what is deleted passes a 32nd of what lives.
 5. A writer has threads and buffers of its own: opening and closing one takes 7 ms, a commit 4 ms.
    Those of the last `WRITERS_MAX` people written are kept open; all others cost the compressed
    postings.
@@ -23,12 +24,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from tantivy import Document, Index, IndexWriter, Occur, Query, Schema, SchemaBuilder, Searcher
 
-from projections.retrieval.columns import Floats
+from projections.retrieval.scored import NONE_SCORED, Scored
 
 #: Up to so many passages the statistics are always those of an index filled afresh.
 EXACT_MAX = 4096
@@ -41,6 +43,8 @@ _DEAD_PER_LIVING = 1 / 32
 _WRITER_HEAP_BYTES = 15_000_000
 _ROW, _ALONE, _TOGETHER = "row", "alone", "together"
 
+#: An index of words, for whoever only hands it on.
+TantivyIndex: TypeAlias = Index
 #: Yields of each row its terms, and its terms with those of the message before; spaces between.
 TermsOf = Callable[[Sequence[int]], Iterable[tuple[str, str]]]
 
@@ -103,6 +107,9 @@ class WordIndex:
         # Every row below was written, or removed before it came to that.
         self._end = 0
         self._dead = 0
+        # Rows written since a renewal began, and the end of those that it has; None without one.
+        self._since: set[int] | None = None
+        self._renewed_end = 0
         self._index: Index | None = None
         self._searcher: Searcher | None = None
 
@@ -140,43 +147,58 @@ class WordIndex:
         if stale and (living <= EXACT_MAX or self._dead > living * _DEAD_PER_LIVING):
             self.close()
             self._write(Index(_SCHEMA), (), np.flatnonzero(live).tolist())
-            self._dead = 0
+            self._dead, self._since = 0, None
         else:
+            if self._since is not None:
+                self._since |= stale | self._waiting
             self._write(self._index or Index(_SCHEMA), sorted(stale), sorted(self._waiting))
         self._waiting = set()
         self._deleted = set()
         self._end = len(live)
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether deleted passages still count in the weights of words."""
+        return self._dead > 0
+
+    def begin_renewal(self, live: npt.NDArray[np.bool_]) -> None:
+        """Write what waits, and note from here on what an index of the rows of now will lack."""
+        self.refresh(live)
+        self._since, self._renewed_end = set(), len(live)
+
+    def renew(self, index: Index, live: npt.NDArray[np.bool_]) -> None:
+        """Put an index of the rows of `begin_renewal` in the place of this one.
+
+        What has changed since waits to be written. Passed over when all was made anew meanwhile.
+        """
+        if self._since is None:
+            return
+        changed, self._since = self._since | self._waiting | self._deleted, None
+        self.close()
+        self._index, self._searcher = index, index.searcher()
+        self._end, self._dead = self._renewed_end, 0
+        self._waiting = {row for row in changed if live[row]}
+        self._deleted = {row for row in changed if row < self._end and not live[row]}
+
     def close(self) -> None:
         """Let go of what an open writer holds."""
         self._writers.close(self._index)
 
-    def alone(
-        self,
-        terms: Iterable[str],
-        live: npt.NDArray[np.bool_],
-        limit: int,
-        only: Sequence[int] | None = None,
-    ) -> Floats:
-        """Return BM25 of each row's terms as of the last `refresh`; float32 [rows].
+    def alone(self, terms: Iterable[str], limit: int, only: Sequence[int] | None = None) -> Scored:
+        """Return BM25 of rows by their terms, as of the last `refresh`.
 
         Args:
             terms: what is looked for; repetitions count once.
-            live: [rows] False where a passage was removed.
-            limit: so many of the best rows are scored, the others are 0.
+            limit: so many of the best rows are scored.
             only: score these rows alone; None: all. A few thousand take 5 ms to tell apart.
         """
-        return self._scores(_ALONE, terms, live, limit, only)
+        return self._scores(_ALONE, terms, limit, only)
 
     def together(
-        self,
-        terms: Iterable[str],
-        live: npt.NDArray[np.bool_],
-        limit: int,
-        only: Sequence[int] | None = None,
-    ) -> Floats:
-        """Return BM25 of each row's terms with those of the message before, as `alone` does."""
-        return self._scores(_TOGETHER, terms, live, limit, only)
+        self, terms: Iterable[str], limit: int, only: Sequence[int] | None = None
+    ) -> Scored:
+        """Return BM25 of rows by their terms and those of the message before, as `alone` does."""
+        return self._scores(_TOGETHER, terms, limit, only)
 
     def frequencies(self, terms: Iterable[str]) -> list[int]:
         """Return how many passages hold each term."""
@@ -186,39 +208,53 @@ class WordIndex:
         return [searcher.doc_freq(_ALONE, term) for term in terms]
 
     def _scores(
-        self,
-        field: str,
-        terms: Iterable[str],
-        live: npt.NDArray[np.bool_],
-        limit: int,
-        only: Sequence[int] | None,
-    ) -> Floats:
-        scores = np.zeros(len(live), np.float32)
+        self, field: str, terms: Iterable[str], limit: int, only: Sequence[int] | None
+    ) -> Scored:
         parts = [
             (Occur.Should, Query.term_query(_SCHEMA, field, term, index_option="freq"))
             for term in dict.fromkeys(terms)
         ]
-        if self._searcher is None or not parts:
-            return scores
+        if self._searcher is None or not parts or not limit:
+            return NONE_SCORED
         query = Query.boolean_query(parts)
         if only is not None:
             # Of the rows alone; which of them it is adds nothing to a score.
             among = Query.const_score_query(Query.term_set_query(_SCHEMA, _ROW, only), 0.0)
             query = Query.boolean_query([(Occur.Must, query), (Occur.Must, among)])
-        hits = self._searcher.search(query, limit=limit).hits
+        # How many there are in all is not asked: it would have every one of them scored.
+        hits = self._searcher.search(query, limit=limit, count=False).hits
         rows = self._searcher.fast_field_values(_ROW, [address for _, address in hits])
-        scores[np.array(rows, np.int64)] = [score for score, _ in hits]
-        return scores
+        scores = np.array([score for score, _ in hits], np.float32)
+        return Scored(np.array(rows, np.int64), scores)
 
     def _write(self, index: Index, stale: Iterable[int], rows: Sequence[int]) -> None:
-        # Otherwise every commit would start a thread to reload what is reloaded below.
-        index.config_reader(reload_policy="manual")
+        _prepare(index)
         writer = self._writers.of(index)
         for row in stale:
             writer.delete_documents_by_term(_ROW, row)
-        for row, (alone, together) in zip(rows, self._terms_of(rows), strict=True):
-            writer.add_document(Document(row=row, alone=alone, together=together))
-        writer.commit()
+        _put(writer, zip(rows, self._terms_of(rows), strict=True))
         index.reload()
         self._index = index
         self._searcher = index.searcher()
+
+
+def filled_afresh(texts: Iterable[tuple[int, tuple[str, str]]]) -> Index:
+    """Return an index of rows with their terms, alone and together; on any thread."""
+    index = Index(_SCHEMA)
+    _prepare(index)
+    writer = index.writer(heap_size=_WRITER_HEAP_BYTES, num_threads=1)
+    _put(writer, texts)
+    writer.wait_merging_threads()
+    index.reload()
+    return index
+
+
+def _prepare(index: Index) -> None:
+    # Otherwise every commit would start a thread to reload what is reloaded by hand.
+    index.config_reader(reload_policy="manual")
+
+
+def _put(writer: IndexWriter, texts: Iterable[tuple[int, tuple[str, str]]]) -> None:
+    for row, (alone, together) in texts:
+        writer.add_document(Document(row=row, alone=alone, together=together))
+    writer.commit()

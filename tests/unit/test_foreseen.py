@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import msgspec
 import pytest
@@ -25,6 +26,8 @@ from events.memory_keystore import MemoryKeyStore
 from events.memory_log import MemoryLog
 from events.sealing import KeyRing
 from events.signals import MemorySignals
+from projections.retrieval import word_index_tantivy
+from projections.retrieval_projection import RetrievalProjection
 from tests.unit.builders import new_message
 
 DEADLINE_S = 20.0
@@ -60,6 +63,12 @@ async def said(journal: Journal, text: str, number: int = 1) -> Event:
 def searcher_of(process: AgentProcess) -> Searcher:
     assert process.searcher is not None
     return process.searcher
+
+
+def projection_of(process: AgentProcess) -> RetrievalProjection:
+    projection = process.shell.projection
+    assert isinstance(projection, RetrievalProjection)
+    return projection
 
 
 def request_of(event: Event) -> SearchMemories:
@@ -123,6 +132,34 @@ async def test_search_is_foreseen_where_the_message_alone_tells(
     )
     found = foresight(settings)(event)
     assert (found.limit if found else None) == limit
+
+
+async def test_removed_texts_count_no_more_once_the_agent_is_at_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a large shelf the words are made anew beside the searches, without being asked to."""
+    monkeypatch.setattr(word_index_tantivy, "EXACT_MAX", 0)
+    monkeypatch.setattr(word_index_tantivy, "_DEAD_PER_LIVING", 9)
+    texts = ("kiln red", "kiln tap", "tap storm", "kiln", "boat")
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        for number, text in enumerate(texts):
+            event = await said(journal, text, number)
+        index = projection_of(process).index
+        request = SearchMemories(user=event.user, tenant="org", query="kiln", method="bm25")
+
+        async def scores() -> list[float]:
+            found = await searcher_of(process).search(request, min_position=event.position)
+            return [hit.score for hit in found.results]
+
+        fresh = await scores()
+        for number, text in enumerate(texts):
+            passage = index.passages_of(event.user, f"msg_{number}")
+            assert [one.text for one in passage] == [text]
+            await process.shell.on_state(partial(index.amend, passage[0].without(((0, 1),))))
+            await process.shell.on_state(partial(index.amend, passage[0]))
+        # As many removed as living: words weigh other than they should, until nobody looks.
+        while await scores() != fresh:  # noqa: ASYNC110  # nobody tells of it
+            await asyncio.sleep(0.01)
 
 
 async def test_memory_agents_alone_let_an_answer_go_first() -> None:

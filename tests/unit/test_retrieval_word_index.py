@@ -14,6 +14,7 @@ import pytest
 
 from projections.retrieval import word_index_tantivy
 from projections.retrieval.columns import Floats
+from projections.retrieval.scored import Scored
 from projections.retrieval.word_index_tantivy import WordIndex, Writers
 
 TEXTS = ["red kite", "red red boat", "green boat", "kite"]
@@ -47,11 +48,16 @@ class Shelf:
 
     def alone(self, query: str, limit: int = 100) -> Floats:
         self.words.refresh(self.live)
-        return self.words.alone(query.split(), self.live, limit)
+        return self.every(self.words.alone(query.split(), limit))
 
     def together(self, query: str, limit: int = 100) -> Floats:
         self.words.refresh(self.live)
-        return self.words.together(query.split(), self.live, limit)
+        return self.every(self.words.together(query.split(), limit))
+
+    def every(self, found: Scored) -> Floats:
+        scores = np.zeros(len(self.texts), np.float32)
+        scores[found.rows] = found.scores
+        return scores
 
     @property
     def live(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -24,6 +24,7 @@ from actors.queries import (
     AnswerSoFar,
     AwaitRecorded,
     CountAll,
+    Foresee,
     GetAbandoned,
     GetAnswerSoFar,
     GetMessage,
@@ -175,6 +176,8 @@ class AgentProcess:
                 return await self.searcher.search(
                     query, min_position=min_position, timeout_s=timeout_s
                 )
+            case Foresee():
+                return self.searcher.expect(query)
             case CountAll():
                 return await self.searcher.count(query)
             case AwaitRecorded(search_id=search_id):

@@ -28,10 +28,10 @@ from actors.progress import (
     decode_answer_part,
     encode_signal,
 )
-from actors.queries import AnswerSoFar, GetAnswerSoFar, Query
-from events.catalogue import AssistantCreated, AssistantDeleted, Payload
+from actors.queries import AnswerSoFar, Foresee, GetAnswerSoFar, Query
+from events.catalogue import AssistantCreated, AssistantDeleted, MessageReceived, Payload
 from events.envelope import NewEvent
-from events.errors import Unavailable
+from events.errors import MirixError, Unavailable
 from events.ids import shard_of
 from events.journal import Batch, Journal
 from events.signals import Signals
@@ -83,6 +83,7 @@ class AgentsBackend:
         self._directories = [DirectoryProjection() for _ in journals]
         self._followed = [PositionGate() for _ in journals]
         self._tasks: list[asyncio.Task[None]] = []
+        self._foreseeing: set[asyncio.Task[None]] = set()
 
     @property
     def shards(self) -> int:
@@ -116,9 +117,10 @@ class AgentsBackend:
 
     async def stop(self) -> None:
         """End the background tasks."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._foreseeing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def append(self, shard: int, events: Sequence[NewEvent]) -> tuple[int, ...]:
         """Append events atomically and durably; return their positions."""
@@ -141,6 +143,20 @@ class AgentsBackend:
     ) -> Any:
         """Ask an agent's projection, once it has applied `min_position`."""
         return await self._ask(shard, agent, query, min_position, timeout_s)
+
+    def foresee(self, shard: int, event: NewEvent, message: MessageReceived) -> None:
+        """Let the search for an answer begin while its message is on the way into the log."""
+        coming = Foresee(user=event.user, tenant=event.tenant, message=message)
+        telling = asyncio.create_task(self._foresee(shard, coming))
+        self._foreseeing.add(telling)
+        telling.add_done_callback(self._foreseeing.discard)
+
+    async def _foresee(self, shard: int, coming: Foresee) -> None:
+        try:
+            await self.ask(shard, "search", coming)
+        except MirixError as error:
+            # Then the search begins when the search agent reads the message.
+            log.debug("search_not_foreseen", error=error.message)
 
     async def ask_past(self, shard: int, query: PastQuery, *, timeout_s: float = 60) -> Any:
         """Ask about the past of a shard."""

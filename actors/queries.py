@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
+from events.catalogue import MessageReceived
 from events.memory import Content, Provenance, SearchTier, Tier, Value
 from projections.conversations import Abandoned, Message
 from projections.retrieval.explained import SignalValue
@@ -109,6 +110,17 @@ class SearchMemories(Value, frozen=True, kw_only=True):
     assistant: str = ""
     explain: bool = False
     exclude_ids: tuple[str, ...] = ()
+
+
+class Foresee(Value, frozen=True, kw_only=True):
+    """To the search agent: this message is about to be recorded, and wants an answer.
+
+    It begins the search that the answer will begin with. Answers nothing, at once.
+    """
+
+    user: str
+    tenant: str
+    message: MessageReceived
 
 
 class FoundMemory(Value, frozen=True, kw_only=True):
@@ -323,6 +335,7 @@ Query = (
     | RevealSecret
     | GetCoreBlocks
     | SearchMemories
+    | Foresee
     | AwaitRecorded
     | ListMessages
     | GetMessage

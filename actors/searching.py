@@ -1,8 +1,8 @@
 """The search agent's answering half: question in, hits out.
 
 One hop from the gateway: the question is embedded and the index asked in this process. What an
-answer to a message will ask for is searched when the message comes in, before anybody asks; what
-was searched goes on the record behind the answer (`search_records`).
+answer to a message will ask for is searched while the message is being recorded, before anybody
+asks; what was searched goes on the record behind the answer (`search_records`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import NamedTuple
 
 from actors.chatting.retrieving import Foresight
 from actors.finding import Question, count, find, question_of, vector_of
 from actors.ports import EmbeddingService
-from actors.queries import CountAll, FoundMemory, SearchMemories, SearchOutcome
+from actors.queries import CountAll, Foresee, FoundMemory, SearchMemories, SearchOutcome
 from actors.search_records import SearchRecords
 from actors.shell import Shell
+from events.catalogue import MessageReceived
 from events.envelope import Event
 from events.ids import random_id
 from events.journal import Journal
@@ -42,8 +43,20 @@ FIRST_S = 0.02
 #: What is asked for has to be there by then.
 FORESEEN_TIMEOUT_S = 30.0
 
-#: The position of an index, and what was found in it.
-Found: TypeAlias = tuple[int, tuple[FoundMemory, ...]]
+
+class Found(NamedTuple):
+    """What was found, the position of the index then, and the stamp of the person in it."""
+
+    position: int
+    results: tuple[FoundMemory, ...]
+    stamp: int
+
+
+class Begun(NamedTuple):
+    """A search that was begun ahead; one of a person with `stamp` has all that was before it."""
+
+    search: asyncio.Task[Found]
+    stamp: int | None
 
 
 class Searcher:
@@ -55,7 +68,7 @@ class Searcher:
         journal: Journal,
         embedding: EmbeddingService,
         weights: Weights = HAND_SET,
-        foresight: Foresight = lambda event: None,
+        foresight: Foresight = lambda user, tenant, message: None,
     ) -> None:
         """Put it together; `foresight` tells which search the answer to a message begins with."""
         self.records = SearchRecords(journal)
@@ -63,7 +76,7 @@ class Searcher:
         self._embedding = embedding
         self._weights = weights
         self._foresight = foresight
-        self._foreseen: dict[SearchMemories, tuple[int, asyncio.Task[Found]]] = {}
+        self._foreseen: dict[SearchMemories, Begun] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._stale = asyncio.Event()
 
@@ -83,16 +96,16 @@ class Searcher:
         Raises:
             DeadlineExceeded: the index did not get there in `timeout_s` seconds.
         """
-        foreseen = self._foreseen.pop(request, None)
-        if foreseen is not None and foreseen[0] >= min_position:
-            position, results = await foreseen[1]
-        else:
-            position, results = await self._find(request, min_position, timeout_s)
+        found = await self._foreseen_for(request, min_position)
+        if found is None:
+            found = await self._find(request, min_position, timeout_s)
         self._recent[request.user] = None
         self._recent.move_to_end(request.user)
         if len(self._recent) > READY_MAX:
             self._recent.popitem(last=False)
-        outcome = SearchOutcome(search_id=random_id("search"), position=position, results=results)
+        outcome = SearchOutcome(
+            search_id=random_id("search"), position=found.position, results=found.results
+        )
         await self.records.note(request, outcome)
         return outcome
 
@@ -109,25 +122,26 @@ class Searcher:
                 vector_of(self._embedding, request, question),
                 self._shell.wait_for(min_position, timeout_s, user=request.user),
             )
-        position, results, newer = await self._found(request, vector)
+        found, newer = await self._found(request, vector)
         while newer != question:  # a name was first said, or the person's model was switched
             question = newer
             vector = await vector_of(self._embedding, request, question)
-            position, results, newer = await self._found(request, vector)
+            found, newer = await self._found(request, vector)
         self._tell_stale()
-        return position, results
+        return found
 
     async def _found(
         self, request: SearchMemories, vector: Vector | None
-    ) -> tuple[int, tuple[FoundMemory, ...], Question | None]:
-        """Return the position searched, what was found, and what the vector should be of there."""
-        return await self._shell.on_state(
-            lambda: (
-                self._shell.applied,
-                find(self._index, request, vector, self._weights),
-                question_of(self._index, request),
-            )
-        )
+    ) -> tuple[Found, Question | None]:
+        """Return what was found, and what the vector should be of there."""
+
+        def look() -> tuple[Found, Question | None]:
+            index = self._index
+            results = find(index, request, vector, self._weights)
+            found = Found(self._shell.applied, results, index.stamp(request.user))
+            return found, question_of(index, request)
+
+        return await self._shell.on_state(look)
 
     async def count(self, query: CountAll) -> dict[str, int]:
         """Return how many passages the index holds, of one user or of all."""
@@ -135,28 +149,87 @@ class Searcher:
 
     # --- ahead of what is asked -----------------------------------------------------------------
 
-    async def foresee(self, events: Sequence[Event]) -> None:
-        """Begin the searches that answers will begin with: the chat agent is about to ask."""
-        for event in events:
-            request = self._foresight(event)
-            if request is None or len(self._foreseen) >= FORESEEN_MAX:
-                continue
-            before = event.position - 1
-            task = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
-            self._foreseen[request] = (before, task)
-            asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, task)
-            if self._shell.gate.position >= before:
-                # What is kept of the message comes after it: both would want this process at once.
-                await asyncio.wait({task}, timeout=FIRST_S)
+    def expect(self, coming: Foresee) -> None:
+        """Begin the search for the answer to a message that is on its way into the log."""
+        request = self._foresight(coming.user, coming.tenant, coming.message)
+        if request is not None and request not in self._foreseen:
+            self._begin(request, 0, None)
 
-    def _forget(self, request: SearchMemories, task: asyncio.Task[Found]) -> None:
+    async def foresee(self, events: Sequence[Event]) -> None:
+        """Begin the searches that answers will begin with: the chat agent is about to ask.
+
+        One that was begun already, and has found what there was before the message, counts.
+        """
+        heard: set[str] = set()
+        for event in events:
+            request = self._request_of(event)
+            if request is not None:
+                before = event.position - 1
+                alone = event.user not in heard
+                search = self._sure(request, alone) or self._begin(
+                    request, before, self._index.stamp(event.user) if alone else None
+                )
+                if search is not None and self._shell.gate.position >= before:
+                    # What is kept of the message comes after: both would want this process at once.
+                    await asyncio.wait({search}, timeout=FIRST_S)
+            heard.add(event.user)
+
+    def _request_of(self, event: Event) -> SearchMemories | None:
+        message = event.payload
+        if not isinstance(message, MessageReceived):
+            return None
+        return self._foresight(event.user, event.envelope.tenant, message)
+
+    def _sure(self, request: SearchMemories, alone: bool) -> asyncio.Task[Found] | None:
+        """Return a search that was begun, if what it finds is all that was before its message.
+
+        So it is when nothing of the person has changed between it and now, and nothing of theirs
+        is waiting to be applied before the message (`alone`).
+        """
+        begun = self._foreseen.get(request)
+        if begun is None or not alone:
+            return None
+        stamp = self._index.stamp(request.user)
+        search = begun.search
+        if search.done() and (
+            search.cancelled() or search.exception() or search.result().stamp != stamp
+        ):
+            return None
+        self._foreseen[request] = Begun(search, stamp)
+        return search
+
+    def _begin(
+        self, request: SearchMemories, before: int, stamp: int | None
+    ) -> asyncio.Task[Found] | None:
+        """Begin a search that has `before`; None where too many are begun already."""
+        old = self._foreseen.pop(request, None)
+        if old is not None:
+            old.search.cancel()
+        if len(self._foreseen) >= FORESEEN_MAX:
+            return None
+        search = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
+        self._foreseen[request] = Begun(search, stamp)
+        asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, search)
+        return search
+
+    async def _foreseen_for(self, request: SearchMemories, min_position: int) -> Found | None:
+        """Return what was searched ahead, if it has `min_position`."""
+        begun = self._foreseen.pop(request, None)
+        if begun is None:
+            return None
+        found = await begun.search
+        has_all = found.position >= min_position or found.stamp == begun.stamp
+        return found if has_all else None
+
+    def _forget(self, request: SearchMemories, search: asyncio.Task[Found]) -> None:
         """Drop what nobody asked for."""
-        if self._foreseen.get(request, (0, None))[1] is not task:
+        begun = self._foreseen.get(request)
+        if begun is None or begun.search is not search:
             return
         del self._foreseen[request]
-        task.cancel()
-        if task.done() and not task.cancelled():
-            task.exception()  # seen, so that nothing is said of it: nobody wanted it
+        search.cancel()
+        if search.done() and not search.cancelled():
+            search.exception()  # seen, so that nothing is said of it: nobody wanted it
 
     async def run(self) -> None:
         """Record what was searched, and be ready for what will be, until cancelled."""

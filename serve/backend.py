@@ -1,9 +1,9 @@
 """The port from the gateway to the log and the nine agents.
 
-Everything that an endpoint does is one of nine things: append events, ask an agent, ask the past,
-follow the log, wait until a position has been handled, see what came of an event, listen to an
-answer as it is made (or stop listening), embed texts, look at health. `actors.backend` implements
-it over Ray and in one process (tests); the gateway knows neither.
+Everything that an endpoint does is one of ten things: append events, ask an agent, ask the past,
+follow the log, wait until a position has been handled, see what came of an event, let an answer be
+foreseen, listen to it as it is made (or stop listening), embed texts, look at health.
+`actors.backend` implements it over Ray and in one process (tests); the gateway knows neither.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from actors.names import Agent
 from actors.past.queries import PastQuery
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import AnswerSoFar, Query
-from events.catalogue import Payload
+from events.catalogue import MessageReceived, Payload
 from events.envelope import NewEvent
 from events.journal import Batch
 
@@ -49,6 +49,13 @@ class Backend(Protocol):
         Raises:
             NotFound: there is no such thing (or not this user's).
             DeadlineExceeded: the projection did not get to `min_position` in time.
+        """
+        ...
+
+    def foresee(self, shard: int, event: NewEvent, message: MessageReceived) -> None:
+        """Let the search for the answer to a message begin while its event is being appended.
+
+        Nothing waits for it, and nothing is lost without it.
         """
         ...
 

@@ -128,6 +128,7 @@ async def begin(
     ]
     exchange = Exchange(context, person, message.message_id)
     await exchange.listen(stack, grace_s=grace_s)
+    context.backend.foresee(person.shard, events[-1], message)
     exchange.position = await context.record(caller, person, events)
     return exchange
 

@@ -37,8 +37,8 @@ HITS_WITH_WINDOW_MAX = 20
 #: A topic that a model takes longer to name is formed by words.
 TOPIC_WAIT_S = 5.0
 
-#: The search that the answer to a message begins with, where its event alone tells.
-Foresight: TypeAlias = Callable[[Event], SearchMemories | None]
+#: The search that the answer to a message of (user, tenant) begins with, where it alone tells.
+Foresight: TypeAlias = Callable[[str, str, MessageReceived], SearchMemories | None]
 #: Reads the turns before a message.
 TurnsBefore: TypeAlias = Callable[[], Awaitable[tuple[Turn, ...]]]
 
@@ -123,17 +123,19 @@ class Retrieving:
         Raises:
             Unavailable: memory cannot be searched at the moment.
         """
-        request = search_of(cause, message, topic, limit)
+        request = search_of(cause.user, cause.envelope.tenant, message, topic, limit)
         # Everything before it. The message itself, which is left out, is still being embedded.
         outcome = await self._recall.search(request, min_position=cause.position - 1)
         return outcome.results
 
 
-def search_of(cause: Event, message: MessageReceived, topic: str, limit: int) -> SearchMemories:
+def search_of(
+    user: str, tenant: str, message: MessageReceived, topic: str, limit: int
+) -> SearchMemories:
     """Return what is asked of memory before a message is answered."""
     return SearchMemories(
-        user=cause.user,
-        tenant=cause.envelope.tenant,
+        user=user,
+        tenant=tenant,
         query=topic,
         limit=limit,
         exclude_ids=(message.message_id,),
@@ -141,22 +143,21 @@ def search_of(cause: Event, message: MessageReceived, topic: str, limit: int) ->
 
 
 def foresight(settings: ModelSettings) -> Foresight:
-    """Return what tells from a message's event alone which search its answer begins with.
+    """Return what tells from a message alone which search its answer begins with.
 
     None where that takes more than the message: the turns before it, or a model.
     """
     quotes = quotes_only(settings)
 
-    def foresee(event: Event) -> SearchMemories | None:
-        message = event.payload
-        if not isinstance(message, MessageReceived) or not message.answer_wanted:
+    def foresee(user: str, tenant: str, message: MessageReceived) -> SearchMemories | None:
+        if not message.answer_wanted:
             return None
         if quotes:
-            return search_of(event, message, message.content, HITS_MAX)
+            return search_of(user, tenant, message, message.content, HITS_MAX)
         asked = question_of(message)
         if settings.topic == "model" or message.role == "tool" or not stands_alone(asked):
             return None
-        return search_of(event, message, asked, HITS_WITH_WINDOW_MAX)
+        return search_of(user, tenant, message, asked, HITS_WITH_WINDOW_MAX)
 
     return foresee
 

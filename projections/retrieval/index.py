@@ -38,30 +38,37 @@ class RetrievalIndex:
     """Passages by person, findable by words at once and by meaning from their vector on.
 
     Not for use by several threads at once: its owner serialises changes and searches. Only what a
-    question is embedded as (`bare_question`, `model_of`) may be read beside a change: it is of the
-    moment before or after it.
+    question is embedded as (`bare_question`, `model_of`) and `stamp` may be read beside a change:
+    it is of the moment before or after it.
     """
 
     def __init__(self, weights: Weights = HAND_SET) -> None:
         self._shelves: dict[str, Shelf] = {}
         self._weights = weights
         self._writers = Writers()
+        # A number that is another after every change, of each person changed and of all others.
+        self._stamps: dict[str, int] = {}
+        self._stamp_of_others = 0
+        self._last_stamp = 0
         #: People whose removed texts were found to count in the weights of their words still.
         self.stale: set[str] = set()
 
     def add(self, passage: Passage) -> None:
         """Add a passage, or put it in the place of the one with its id and ordinal."""
+        self._change(passage.user)
         self._shelf(passage.user).add(passage)
         self._tidy(passage.user)
 
     def amend(self, passage: Passage) -> None:
         """Put a passage that means the same in the place of the old one; its vector stays."""
+        self._change(passage.user)
         self._shelf(passage.user).amend(passage)
         self._tidy(passage.user)
 
     def revise(self, passages: tuple[Passage, ...]) -> None:
         """Put these chunks in the place of all that their id had."""
         first = passages[0]
+        self._change(first.user)
         shelf = self._shelves.get(first.user)
         kept = {passage.ordinal for passage in passages}
         if shelf is not None:
@@ -75,6 +82,7 @@ class RetrievalIndex:
 
         Passed over when it is not there, and when the person's vectors are of other models.
         """
+        self._change(user)
         shelf = self._shelves.get(user)
         if shelf is not None:
             shelf.set_vector(id, ordinal, vector, model)
@@ -92,11 +100,13 @@ class RetrievalIndex:
     def move_to_model(self, user: str, model: str) -> None:
         """Gather the vectors of another model, too, until the person is switched to it."""
         if user in self._shelves:
+            self._change(user)
             self._shelves[user].move_to(model)
 
     def switch_model(self, user: str, model: str) -> None:
         """Search by the model that the person was moved to; the vectors of the old one go."""
         if user in self._shelves:
+            self._change(user)
             self._shelves[user].switch(model)
 
     def lacking(self, user: str, model: str, id: str | None = None) -> list[Passage]:
@@ -107,6 +117,7 @@ class RetrievalIndex:
 
     def remove(self, user: str, id: str) -> None:
         """Take all chunks of a passage out."""
+        self._change(user)
         shelf = self._shelves.get(user)
         if shelf is None:
             return
@@ -116,6 +127,8 @@ class RetrievalIndex:
 
     def forget_user(self, user: str) -> None:
         """Drop everything of a person."""
+        self._stamps.pop(user, None)
+        self._stamp_of_others = self._next_stamp()
         shelf = self._shelves.pop(user, None)
         if shelf is not None:
             shelf.close()
@@ -207,11 +220,24 @@ class RetrievalIndex:
 
     def restore(self, parts: Mapping[str, bytes]) -> None:
         """Replace everything by what a snapshot holds."""
+        self._stamps = {}
+        self._stamp_of_others = self._next_stamp()
         for shelf in self._shelves.values():
             shelf.close()
         self._shelves = {
             user: Shelf.filled(_decoder.decode(data), self._writers) for user, data in parts.items()
         }
+
+    def stamp(self, user: str) -> int:
+        """Return a number that is another whenever anything of a person was changed."""
+        return self._stamps.get(user, self._stamp_of_others)
+
+    def _change(self, user: str) -> None:
+        self._stamps[user] = self._next_stamp()
+
+    def _next_stamp(self) -> int:
+        self._last_stamp += 1
+        return self._last_stamp
 
     def _shelf(self, user: str) -> Shelf:
         """Return the person's shelf, a new one for somebody who has none."""

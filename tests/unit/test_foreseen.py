@@ -16,11 +16,11 @@ from actors.embedding import HashEmbedder
 from actors.local import local_agents
 from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
 from actors.names import OWNERS
-from actors.queries import SearchMemories
+from actors.queries import Foresee, SearchMemories
 from actors.searching import FORESEEN_MAX, Searcher
 from events.catalogue import MessageReceived
 from events.codec import Codec
-from events.envelope import Event
+from events.envelope import Event, NewEvent
 from events.journal import Journal
 from events.memory_keystore import MemoryKeyStore
 from events.memory_log import MemoryLog
@@ -72,7 +72,8 @@ def projection_of(process: AgentProcess) -> RetrievalProjection:
 
 
 def request_of(event: Event) -> SearchMemories:
-    found = foresight(ModelSettings())(event)
+    assert isinstance(event.payload, MessageReceived)
+    found = foresight(ModelSettings())(event.user, event.envelope.tenant, event.payload)
     assert found is not None
     return found
 
@@ -86,19 +87,51 @@ async def test_what_an_answer_will_ask_for_is_searched_before_it_asks() -> None:
         searcher = searcher_of(process)
         while request not in searcher._foreseen:  # noqa: ASYNC110  # nobody tells of it
             await asyncio.sleep(0.001)
-        begun = searcher._foreseen[request][1]
+        begun = searcher._foreseen[request].search
         outcome = await searcher.search(request, min_position=event.position - 1)
         assert begun.done()
-        assert begun.result() == (outcome.position, outcome.results)
+        assert begun.result()[:2] == (outcome.position, outcome.results)
         assert [hit.text for hit in outcome.results] == ["I bought a kiln"]
         assert request not in searcher._foreseen
+
+
+def coming(text: str, number: int) -> tuple[NewEvent, Foresee]:
+    """Return a message that is to be appended, and what the gateway tells of it before."""
+    event = new_message(text, number, answer_wanted=True)
+    assert isinstance(event.payload, MessageReceived)
+    return event, Foresee(user=event.user, tenant=event.tenant, message=event.payload)
+
+
+@pytest.mark.parametrize("between", [None, "usr_bob", "usr_ann"])
+async def test_search_begun_before_the_message_counts_unless_the_person_said_more_meanwhile(
+    between: str | None,
+) -> None:
+    """What others say meanwhile changes nothing; what the person said before has to be found."""
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        (first,) = await journal.append([new_message("I bought a kiln", 1)])
+        await process.shell.wait_for(first, 10)
+        searcher, (event, foresee) = searcher_of(process), coming(ASKED, 3)
+        await process.ask(foresee)
+        (early,) = [begun.search for begun in searcher._foreseen.values()]
+        await early
+        more = [] if between is None else [new_message("A kiln in Porto", 2, user=between)]
+        position = (await journal.append([*more, event]))[-1]
+        (read,) = await journal.at([position])
+        await process.shell.wait_for(position, 10)
+
+        outcome = await searcher.search(request_of(read), min_position=position - 1)
+
+        texts = {hit.text for hit in outcome.results}
+        assert texts == {"I bought a kiln", *(["A kiln in Porto"] if between == "usr_ann" else [])}
+        assert (early.result().results is outcome.results) == (between != "usr_ann")
 
 
 async def test_search_of_another_kind_is_made_anew() -> None:
     """What was foreseen serves that very request alone."""
     async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
         event = await said(journal, ASKED)
-        other = search_of(event, event.payload, "Lisbon", 3)  # type: ignore[arg-type]
+        assert isinstance(event.payload, MessageReceived)
+        other = search_of(event.user, "org", event.payload, "Lisbon", 3)
         outcome = await searcher_of(process).search(other, min_position=event.position)
         assert outcome.position >= event.position
 
@@ -127,10 +160,8 @@ async def test_search_is_foreseen_where_the_message_alone_tells(
     journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
     event = await said(journal, text)
     assert isinstance(event.payload, MessageReceived)
-    event = msgspec.structs.replace(
-        event, payload=msgspec.structs.replace(event.payload, role=role)
-    )
-    found = foresight(settings)(event)
+    message = msgspec.structs.replace(event.payload, role=role)
+    found = foresight(settings)(event.user, event.envelope.tenant, message)
     assert (found.limit if found else None) == limit
 
 

@@ -21,6 +21,7 @@ from actors.past.queries import AskPast, PastQuery, Recalled
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import AnswerSoFar, GetMessage, Query
 from events.catalogue import (
+    MessageReceived,
     ServiceKeyIssued,
     UserRegistered,
 )
@@ -49,6 +50,7 @@ class FakeBackend(FakeAgents):
         self.shards = shards
         self.batches: list[tuple[NewEvent, ...]] = []
         self.down = self.stalled = False
+        self.foreseen: list[tuple[str, str]] = []
         self.dead: set[str] = set()
         self.key_reads = 0
         self.asked: list[tuple[int, str, Query, int]] = []
@@ -121,6 +123,10 @@ class FakeBackend(FakeAgents):
                     yield batch
         finally:
             self.following -= 1
+
+    def foresee(self, shard: int, event: NewEvent, message: MessageReceived) -> None:
+        """Note which message is coming: no search takes time here."""
+        self.foreseen.append((event.event_id, message.message_id))
 
     async def ask(
         self,

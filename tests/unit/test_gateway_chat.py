@@ -73,7 +73,7 @@ async def test_answer_shows_what_it_rests_on_and_cost_when_there_is_one() -> Non
         assert (told["model"], told["finish_reason"]) == ("scripted", "length")
         assert message.options is not None
         assert (message.options.model, message.options.temperature) == ("big", 0.5)
-        assert [id for _, id in chat.foreseen] == [message.message_id]
+        assert chat.foreseen == [message.message_id]
         assert (message.options.max_tokens, message.options.stop) == (9, (".",))
         assert chat.unheard == {}
 

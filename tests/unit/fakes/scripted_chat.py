@@ -28,7 +28,7 @@ from actors.progress import (
     decode_unheard,
     encode_signal,
 )
-from actors.queries import AnswerSoFar, GetAnswerSoFar, Query
+from actors.queries import AnswerSoFar, Foresee, GetAnswerSoFar, Query
 from actors.readers import read
 from events.catalogue import AnswerAbandoned, AnswerGiven, Citation, MessageReceived, Usage
 from events.codec import Codec
@@ -73,6 +73,7 @@ class ScriptedChat:
         self.making: dict[str, tuple[int, str]] = {}
         self.unheard: dict[str, list[float]] = {}
         self.asked_so_far: list[str] = []
+        self.foreseen: list[str] = []
         self.url = ""
         self._projection = ConversationsProjection()
         self._through = 0
@@ -86,6 +87,9 @@ class ScriptedChat:
     async def _ask(
         self, shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float
     ) -> Any:
+        if isinstance(query, Foresee):
+            self.foreseen.append(query.message.message_id)
+            return None
         await self._fold()
         if not isinstance(query, GetAnswerSoFar):
             return read(self._projection, query, None)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from actors.answerer import Answerer
 from actors.chatting.retrieving import foresight
 from actors.chatting.summarising import summary_settings
@@ -33,6 +35,7 @@ from actors.queries import (
     RollBackState,
     SearchMemories,
 )
+from actors.questions import answering
 from actors.readers import read
 from actors.shell import Shell
 from actors.swapping import Swapping
@@ -40,13 +43,18 @@ from actors.tools import LocalTools
 from events.catalogue import MessageReceived
 from events.clock import system_clock
 from events.envelope import Event
-from events.errors import CommandRejected
+from events.errors import CommandRejected, Unavailable
 from events.journal import Journal
 from events.signals import Signals
 from projections.snapshots import SnapshotStore
 
 if TYPE_CHECKING:
     from actors.searching import Searcher
+
+#: Between two tries to hear questions where there is no connection.
+ANSWER_AGAIN_S = 1.0
+
+log = structlog.get_logger(__name__)
 
 
 class AgentProcess:
@@ -76,6 +84,7 @@ class AgentProcess:
         `ranker` (none: those set by hand).
         """
         models = models or ModelSettings()
+        self._journal, self._signals = journal, signals
         peers = Peers(agent, journal, self._among(agent, ask))
         self._model = model_of(agent, journal, models, shards)
         self._answerer = Answerer(
@@ -118,8 +127,6 @@ class AgentProcess:
         if give_way_s and agent in OWNERS:
             self.shell.arriving = partial(_give_way, give_way_s)
         if agent == "search":
-            if questions is None:
-                raise TypeError("the search agent needs an embedder for questions")
             self.searcher = _searcher(self.shell, journal, questions, ranker or {}, models)
             self.shell.arriving = self.searcher.foresee
 
@@ -139,12 +146,29 @@ class AgentProcess:
             await self._model.start()
         async with asyncio.TaskGroup() as group:
             group.create_task(self.shell.run())
+            group.create_task(self._answer_questions())
             if self._model is not None:
                 group.create_task(self._model.run())
             if self.shell.agent == "chat":
                 group.create_task(self._answerer.run())
             if self.searcher is not None:
                 group.create_task(self.searcher.run())
+
+    async def _answer_questions(self) -> None:
+        """Answer what is asked over signals, until cancelled."""
+
+        async def here(query: Query, min_position: int, timeout_s: float) -> Any:
+            return await self.ask(query, min_position=min_position, timeout_s=timeout_s)
+
+        while True:
+            try:
+                shard, agent = self._journal.shard, self.shell.agent
+                async with answering(self._signals, shard, agent, here):
+                    await asyncio.Future()
+            except Unavailable as error:
+                # Until then whoever asks turns to the actor.
+                log.warning("questions_not_heard", error=error.message)
+            await asyncio.sleep(ANSWER_AGAIN_S)
 
     async def ask(self, query: Query, *, min_position: int = 0, timeout_s: float = 10) -> Any:
         """Answer a query, once `min_position` is handled.
@@ -224,7 +248,7 @@ async def _give_way(wait_s: float, events: Sequence[Event]) -> None:
 def _searcher(
     shell: Shell,
     journal: Journal,
-    questions: EmbeddingService,
+    questions: EmbeddingService | None,
     ranker: Mapping[str, float],
     models: ModelSettings,
 ) -> Searcher:
@@ -232,4 +256,6 @@ def _searcher(
     from actors.searching import Searcher
     from projections.retrieval.ranking import Weights
 
+    if questions is None:
+        raise TypeError("the search agent needs an embedder for questions")
     return Searcher(shell, journal, questions, Weights(**ranker), foresight(models))

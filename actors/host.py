@@ -100,7 +100,7 @@ class AgentActor:
                     kept_max=settings.snapshots_kept,
                 ),
                 embedding=embedding,
-                ask=partial(ActorDirectory().ask, self._shard),
+                ask=partial(ActorDirectory(connection.signals).ask, self._shard),
                 models=settings.models,
                 shards=settings.log.shards,
                 questions=questions,

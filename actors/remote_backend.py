@@ -30,7 +30,7 @@ async def open_backend(settings: ActorSettings) -> AsyncIterator[tuple[AgentsBac
         keystore = SqliteKeyStore(settings.keys_file, settings.master_key_file)
         codec = Codec(KeyRing(keystore))
         journals = [Journal(connection.log(shard), codec) for shard in range(settings.log.shards)]
-        directory = ActorDirectory()
+        directory = ActorDirectory(connection.signals)
 
         async def ask(
             shard: int, agent: Agent, query: Query, min_position: int, timeout_s: float

@@ -61,7 +61,7 @@ class Connection:
 
     def __init__(self, api: JetStreamApi, settings: LogSettings) -> None:
         self.settings = settings
-        self.signals = NatsSignals(api.client, settings.request_deadline_s)
+        self.signals = NatsSignals(api)
         self._client = api.client
         # One object a shard: appends are grouped per object.
         self._logs = [

@@ -107,9 +107,13 @@ class JetStreamApi:
             interrupt()
 
     async def request(
-        self, subject: str, body: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        subject: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        deadline_s: float | None = None,
     ) -> Msg:
-        """Return the server's reply.
+        """Return the reply of the server, or of whoever answers under a subject.
 
         Raises:
             Unavailable: no connection, no responder or no reply within the deadline.
@@ -118,7 +122,9 @@ class JetStreamApi:
             # The client would buffer and send it after a reconnect, when nobody waits any more.
             raise Unavailable(f"no connection to the log's server; {subject} was not sent")
         asking = asyncio.ensure_future(
-            self.client.request(subject, body, timeout=self.deadline_s, headers=headers)
+            self.client.request(
+                subject, body, timeout=deadline_s or self.deadline_s, headers=headers
+            )
         )
         self.on_lost.add(asking.cancel)
         task = asyncio.current_task()

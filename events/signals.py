@@ -1,22 +1,29 @@
 """Signals: messages that nobody needs tomorrow (tokens of an answer, progress of an agent).
 
-Step 6 of the message path. They are not events: a subscriber that is away misses them, one that is
-slow loses the oldest, and what matters is in the log anyway.
+Steps 6 and 7 of the message path. They are not events: a subscriber that is away misses them, one
+that is slow loses the oldest, and what matters is in the log anyway. One who is asked answers who
+asks, and nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import structlog
 
+from events.errors import DeadlineExceeded, Unavailable
 from events.subjects import pattern, token
 
 #: Signals that one subscriber may have waiting; the oldest are dropped beyond it.
 WAITING_MAX = 4096
+#: Questions that one who answers may have before it; who asks beyond it is told so.
+ANSWERING_MAX = 1024
+
+#: Returns the answer to a question; an empty one says that there is none this way.
+Answerer: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 
 _log = structlog.get_logger()
 
@@ -40,6 +47,23 @@ class Signals(Protocol):
 
         `*` stands for one token, a last `>` for all the rest. What is published after the context
         was entered arrives, in order, until `WAITING_MAX` wait; then the oldest are dropped.
+        """
+        ...
+
+    async def ask(self, subject: str, body: bytes, timeout_s: float) -> bytes:
+        """Return the answer of the one who answers under a subject.
+
+        Raises:
+            CommandRejected: the subject is not one.
+            DeadlineExceeded: there was no answer in `timeout_s` seconds.
+            Unavailable: nobody answers there, or has no answer this way; there is no connection.
+        """
+        ...
+
+    def answer(self, subject: str, answerer: Answerer) -> AbstractAsyncContextManager[None]:
+        """Answer what is asked under a subject while the context lasts, many at a time.
+
+        `answerer` does not raise. An answer that is too large to be sent is as good as none.
         """
         ...
 
@@ -75,6 +99,7 @@ class MemorySignals:
 
     def __init__(self) -> None:
         self._listeners: list[tuple[str, SignalQueue]] = []
+        self._answerers: dict[str, Answerer] = {}
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Hand `body` to the queues that listen."""
@@ -93,6 +118,41 @@ class MemorySignals:
             yield aiter(listener[1])
         finally:
             self._listeners.remove(listener)
+
+    async def ask(self, subject: str, body: bytes, timeout_s: float) -> bytes:
+        """Return the answer of the one who answers under a subject."""
+        check_subject(subject)
+        answerer = self._answerers.get(subject)
+        if answerer is None:
+            raise Unavailable(f"nobody answers {subject}")
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await answerer(body)
+        except TimeoutError as error:
+            raise too_late(subject, timeout_s) from error
+        return given(subject, answer)
+
+    @asynccontextmanager
+    async def answer(self, subject: str, answerer: Answerer) -> AsyncIterator[None]:
+        """Answer what is asked while the context lasts."""
+        check_subject(subject)
+        self._answerers[subject] = answerer
+        try:
+            yield
+        finally:
+            del self._answerers[subject]
+
+
+def given(subject: str, answer: bytes) -> bytes:
+    """Return an answer, or raise `Unavailable` where it is empty."""
+    if not answer:
+        raise Unavailable(f"{subject} cannot be answered this way")
+    return answer
+
+
+def too_late(subject: str, timeout_s: float) -> DeadlineExceeded:
+    """Return the error of a question without an answer in time."""
+    return DeadlineExceeded(f"{subject} was not answered in {timeout_s:g} s; ask again")
 
 
 def check_subject(subject: str) -> None:

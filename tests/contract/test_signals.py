@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from events.errors import CommandRejected
+from events.connection import Connection
+from events.errors import CommandRejected, DeadlineExceeded, Unavailable
 from events.signals import WAITING_MAX, MemorySignals, Signals, matches
 from tests.contract.conftest import DEADLINE_S
 
@@ -65,6 +66,52 @@ async def test_publish_is_rejected_when_the_subject_is_not_one(
     """Wildcards and empty tokens are for subscribers, or for nobody."""
     with pytest.raises(CommandRejected):
         await signals.publish(subject, b"")
+
+
+async def test_question_is_answered_by_the_one_who_answers_there(signals: Signals) -> None:
+    """Many at a time, each with its own answer, and none once who answers is gone."""
+    both = asyncio.Barrier(2)
+
+    async def answer(body: bytes) -> bytes:
+        await both.wait()  # neither is answered before the other was asked
+        return b"to " + body
+
+    async with asyncio.timeout(DEADLINE_S):
+        async with signals.answer("questions.a1", answer):
+            asked = [signals.ask("questions.a1", body, DEADLINE_S) for body in (b"one", b"two")]
+            assert await asyncio.gather(*asked) == [b"to one", b"to two"]
+        with pytest.raises(Unavailable):
+            await signals.ask("questions.a1", b"three", DEADLINE_S)
+
+
+async def test_question_fails_when_there_is_no_answer_this_way_or_none_in_time(
+    signals: Signals,
+) -> None:
+    """An empty answer is none; neither is one that comes too late."""
+
+    async def answer(body: bytes) -> bytes:
+        if body == b"late":
+            await asyncio.sleep(DEADLINE_S)
+        return b""
+
+    async with asyncio.timeout(DEADLINE_S), signals.answer("questions.a1", answer):
+        with pytest.raises(Unavailable) as none:
+            await signals.ask("questions.a1", b"none", DEADLINE_S)
+        assert not isinstance(none.value, DeadlineExceeded)
+        with pytest.raises(DeadlineExceeded):
+            await signals.ask("questions.a1", b"late", 0.05)
+
+
+async def test_question_whose_answer_is_too_large_fails(connection: Connection) -> None:
+    """What the server would not carry is not sent: who asked is told, and need not wait."""
+
+    async def answer(body: bytes) -> bytes:
+        return bytes(16 * 1024 * 1024)
+
+    signals = connection.signals
+    async with asyncio.timeout(DEADLINE_S), signals.answer("questions.a1", answer):
+        with pytest.raises(Unavailable, match="cannot be answered this way"):
+            await signals.ask("questions.a1", b"all", DEADLINE_S)
 
 
 async def test_slow_subscriber_loses_the_oldest() -> None:

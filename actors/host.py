@@ -23,7 +23,7 @@ from actors.embedding import Embedded
 from actors.embedding_models import FewHere, build_embedder
 from actors.embedding_queue import EmbeddingQueue
 from actors.logs import configure_logs
-from actors.names import Agent
+from actors.names import OWNERS, Agent
 from actors.past.past import Past
 from actors.past.queries import PastQuery
 from actors.queries import Query
@@ -37,6 +37,10 @@ from events.sqlite_keystore import SqliteKeyStore
 from projections.snapshots import SnapshotDirectory
 
 log = structlog.get_logger(__name__)
+
+#: How much nicer (nice(2)) than the others the six memory agents are: they wake up with every
+#: message, as do those who answer it, and as a rule nobody waits for them.
+YIELDING = 5
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -68,6 +72,8 @@ class AgentActor:
         self, settings: ActorSettings, shard: int, agent: Agent
     ) -> None:
         configure_logs(settings.log_level, agent=agent, shard=shard)
+        if agent in OWNERS:
+            os.nice(YIELDING)  # of this thread, which does the work, and of those that it starts
         self._settings = settings
         self._shard = shard
         self._agent = agent

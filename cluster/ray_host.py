@@ -166,6 +166,8 @@ def _switches(directory: DataDir) -> dict[str, str]:
         # Ray gives up a start whose dashboard is late; a busy machine is slow, not broken.
         "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120",
         "RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT": "120",
+        # Ray's workers would yield to everything else on the machine; here they are what it is for.
+        "RAY_worker_niceness": "0",
         "RAY_DEDUP_LOGS": "0",
         "RAY_SERVE_LOG_TO_STDERR": "0",
         # Many small processes: threads that each would start, and memory that each would hold on to

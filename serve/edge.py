@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, get_origin
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
@@ -26,7 +26,7 @@ from events.nesting import JSON_DEPTH_MAX, is_too_deep
 from serve.context import Caller, caller_of, context_of
 from serve.identity import Person
 from serve.limits import Body as SentBody
-from serve.openapi import COMMON_PROBLEMS
+from serve.openapi import COMMON_PROBLEMS, Taken
 from serve.problems import POSITION_HEADER, Invalid, Malformed, UnsupportedMediaType, invalid
 from serve.reading import When
 from serve.requests import CLIENT_ID_CHARS_MAX
@@ -34,6 +34,8 @@ from serve.requests import CLIENT_ID_CHARS_MAX
 T = TypeVar("T")
 MOMENT_CHARS_MAX = 64
 
+#: What a body says whose memory it is about with, ours and OpenAI's.
+WHO = frozenset({"user_id", "user"})
 #: How like another a name must be to be taken for it, of 1: `user` is 0.73 like `user_id`.
 NEAR_MISS = 0.72
 
@@ -50,7 +52,7 @@ class ProtectedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler with authentication in front."""
         handler = super().get_route_handler()
-        known = frozenset(field.alias for field in get_flat_dependant(self.dependant).query_params)
+        known = _known_to(self)
 
         async def authenticated(request: Request) -> Response:
             request.state.caller = await _authenticate(request)
@@ -63,20 +65,44 @@ class ProtectedRoute(APIRoute):
         return authenticated
 
 
-def _check_known(request: Request, known: frozenset[str]) -> None:
-    """Refuse a query parameter that is almost one of this route's.
+class _Known(NamedTuple):
+    """What a route knows: its parameters, those that may be given again, who is in its body."""
 
-    Others are passed over, as the web does; but a misspelt filter would let everything pass.
+    once: frozenset[str]
+    several: frozenset[str]
+    in_body: frozenset[str]
+
+
+def _known_to(route: APIRoute) -> _Known:
+    fields = get_flat_dependant(route.dependant).query_params
+    several = frozenset(
+        one.alias for one in fields if get_origin(one.field_info.annotation) in (tuple, list)
+    )
+    taken = route.openapi_extra.fields if isinstance(route.openapi_extra, Taken) else frozenset()
+    return _Known(frozenset(one.alias for one in fields) - several, several, taken & WHO)
+
+
+def _check_known(request: Request, known: _Known) -> None:
+    """Refuse a query parameter that is almost one of this route's, or would say who but cannot.
+
+    Others are passed over, as the web does; but a misspelt filter would let everything pass, what
+    belongs in the body would be taken for nobody's, and of two values one would not count.
 
     Raises:
-        Invalid: naming it, and the one that was probably meant.
+        Invalid: naming it, and what to do instead.
     """
+    named = known.once | known.several
     for name in request.query_params:
-        if name not in known:
-            near = get_close_matches(name.lower(), known, n=1, cutoff=NEAR_MISS)
-            if near:
-                shown = name[:CLIENT_ID_CHARS_MAX]
-                raise invalid(f"query.{shown}", f"is not a parameter; did you mean {near[0]}?")
+        where = f"query.{name[:CLIENT_ID_CHARS_MAX]}"
+        if name in known.once and len(request.query_params.getlist(name)) > 1:
+            raise invalid(where, "is given more than once; give it once")
+        if name in named:
+            continue
+        near = get_close_matches(name.lower(), named | known.in_body, n=1, cutoff=NEAR_MISS)
+        if near and near[0] in known.in_body - named:
+            raise invalid(where, f"belongs in the body here, as {near[0]}")
+        if near:
+            raise invalid(where, f"is not a parameter; did you mean {near[0]}?")
 
 
 async def _authenticate(request: Request) -> Caller:

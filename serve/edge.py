@@ -268,6 +268,13 @@ async def _asked_person(
     return person_asked(request, user_id)
 
 
+class _Least(NamedTuple):
+    """The position that the reader must see, and where in the request it was named."""
+
+    position: int
+    where: str
+
+
 async def _least_position(
     min_position: Annotated[
         int,
@@ -276,8 +283,10 @@ async def _least_position(
     event_seq: Annotated[
         int, Header(alias=POSITION_HEADER, ge=0, le=POSITION_MAX, description="The same.")
     ] = 0,
-) -> int:
-    return max(min_position, event_seq)
+) -> _Least:
+    if event_seq > min_position:
+        return _Least(event_seq, f"header.{POSITION_HEADER}")
+    return _Least(min_position, "query.min_position")
 
 
 async def _as_of(
@@ -299,13 +308,13 @@ async def _as_of(
 #: The person that `?user_id` names.
 AskedPerson = Annotated[Person, Depends(_asked_person)]
 #: The position that the reader must see, from `?min_position` or `X-Event-Seq`.
-LeastPosition = Annotated[int, Depends(_least_position)]
+LeastPosition = Annotated[_Least, Depends(_least_position)]
 #: The moment that `?as_of` names.
 AsOfMoment = Annotated[AsOf | None, Depends(_as_of)]
 
 
-async def _read_at(least_position: LeastPosition, as_of: AsOfMoment) -> When:
-    return When(as_of=as_of, min_position=least_position)
+async def _read_at(least: LeastPosition, as_of: AsOfMoment) -> When:
+    return When(as_of=as_of, min_position=least.position, least_where=least.where)
 
 
 #: The moment that a read is of: as of then, or now with at least that position.

@@ -94,8 +94,10 @@ def _moment(form: SearchForm, when: When) -> When:
     """Return the moment that is meant: what the body says of it comes before the query."""
     match form.as_of:
         case None:
-            least = max(form.min_position, when.min_position)
-            return msgspec.structs.replace(when, min_position=least)
+            if form.min_position <= when.min_position:
+                return when
+            least, where = form.min_position, "body.min_position"
+            return msgspec.structs.replace(when, min_position=least, least_where=where)
         case int(position):
             return When(as_of=position, where="body.as_of")
         case text:

@@ -274,15 +274,6 @@ async def test_search_is_refused_when_it_has_the_wrong_shape(
         assert told["errors"][0]["location"] == location
 
 
-async def test_reader_is_told_when_its_position_is_not_there_in_time() -> None:
-    """A position that no projection reaches is 504, never an answer without it."""
-    async with running() as (_, client):
-        body = {"query": "tea", "min_position": 1_000}
-        problem(await client.post(f"{V1}/memory/search", json=body), 504)
-        problem(await client.get(f"{V1}/memory/core?min_position=1000"), 504)
-        problem(await client.get(f"{V1}/agents/", headers={"X-Event-Seq": "1000"}), 504)
-
-
 async def test_tool_answers_when_called() -> None:
     """A call is recorded, waited for, and told with its result or its failure."""
     async with running() as (_, client):

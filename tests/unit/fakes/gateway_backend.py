@@ -41,8 +41,9 @@ class FakeBackend(FakeAgents):
     """Everything that a gateway needs, in one object.
 
     `down` makes every method raise `Unavailable`, `stalled` lets no agent get anywhere, `mute`
-    loses the answers, `dead` names agents that do not live, `stubborn` makes owners reject all.
-    `lost` is what ends those who follow the log, `following` how many of them there are.
+    loses the answers, `endless` hides the end of the log, `dead` names agents that do not live,
+    `stubborn` makes owners reject all. `lost` is what ends those who follow the log, `following`
+    how many of them there are, `end_reads` how often somebody asked for the end of the log.
     """
 
     def __init__(self, shards: int = 1) -> None:
@@ -52,7 +53,8 @@ class FakeBackend(FakeAgents):
         self.down = self.stalled = False
         self.foreseen: list[tuple[str, str]] = []
         self.dead: set[str] = set()
-        self.key_reads = 0
+        self.key_reads = self.end_reads = 0
+        self.endless = False
         self.asked: list[tuple[int, str, Query, int]] = []
         self.broken: Exception | None = None
         self.asked_past: list[tuple[int, PastQuery, float]] = []
@@ -140,7 +142,7 @@ class FakeBackend(FakeAgents):
         """Answer from the dictionaries."""
         self._up()
         self.asked.append((shard, agent, query, min_position))
-        if min_position > len(self.logs[shard]):
+        if min_position > (0 if self.stalled else len(self.logs[shard])):
             raise DeadlineExceeded(f"{agent} did not reach {min_position} in {timeout_s} s")
         return self._answer(shard, agent, query)
 
@@ -236,8 +238,11 @@ class FakeBackend(FakeAgents):
         )
 
     async def last_position(self, shard: int) -> int:
-        """Return the end of a log."""
+        """Return the end of a log, unless it is away."""
         self._up()
+        self.end_reads += 1
+        if self.endless:
+            raise Unavailable("the log cannot be reached; try again")
         return len(self.logs[shard])
 
     def check(self) -> None:

@@ -175,7 +175,7 @@ async def read_json(request: Request, kind: type[T], *, empty: T | None = None) 
         told = hint if _SURROGATE_ESCAPE.search(raw) else ""
         raise Malformed(f"the body is not JSON: {error}{told}") from error
     if b"\\u0000" in raw:
-        _check_no_nul(msgspec.to_builtins(value), "body")
+        check_no_nul(msgspec.to_builtins(value), "body")
     return value
 
 
@@ -188,17 +188,22 @@ def _check_media_type(content_type: str) -> None:
         )
 
 
-def _check_no_nul(value: Any, where: str) -> None:
+def check_no_nul(value: Any, where: str) -> None:
+    """Refuse what holds U+0000 in a text or a name: nothing that is stored may.
+
+    Raises:
+        Invalid: naming the place, below `where`.
+    """
     match value:
         case str() if "\x00" in value:
             raise invalid(where, "holds the character U+0000; leave it out")
         case dict():
             for name, inner in value.items():
-                _check_no_nul(name, where)
-                _check_no_nul(inner, f"{where}.{name}")
+                check_no_nul(name, where)
+                check_no_nul(inner, f"{where}.{name}" if where else name)
         case list() | tuple():
             for index, inner in enumerate(value):
-                _check_no_nul(inner, f"{where}[{index}]")
+                check_no_nul(inner, f"{where}[{index}]")
 
 
 def check_storable(value: Any, where: str) -> None:

@@ -21,6 +21,7 @@ from actors.past.queries import AskPast, PastQuery, Recalled
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import AnswerSoFar, GetMessage, Query
 from events.catalogue import (
+    MemoryChangeRejected,
     MessageReceived,
     ServiceKeyIssued,
     UserRegistered,
@@ -156,11 +157,16 @@ class FakeBackend(FakeAgents):
         return len(self.logs[shard])
 
     async def brought_about(
-        self, shard: int, event: NewEvent, kind: type, *, after: int, until: int
-    ) -> bool:
-        """Every change is made at once, unless the owners are stubborn."""
+        self, shard: int, event: NewEvent, kind: type[Any], *, after: int, until: int
+    ) -> Any:
+        """Every change is made at once, unless the owners are stubborn; they say so."""
         self._up()
-        return not self.stubborn
+        if not self.stubborn:
+            return None if kind is MemoryChangeRejected else event.payload
+        if kind is not MemoryChangeRejected:
+            return None
+        about = {"tier": "semantic", "memory_id": event.entity, "request_id": event.event_id}
+        return MemoryChangeRejected(**about, reason="cannot: they are stubborn")
 
     @asynccontextmanager
     async def listen(

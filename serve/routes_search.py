@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Request, Response
 
 from actors.queries import SearchMemories, SearchOutcome
+from events.blankness import is_blank
 from serve.answers import ResultShown, SearchAnswer
 from serve.context import caller_of, context_of
 from serve.edge import (
@@ -62,7 +63,7 @@ async def search_memory(request: Request, when: ReadAt) -> Response:
 
 
 def _query(form: SearchForm, person: Person, tenant: str) -> SearchMemories:
-    if not form.query.strip():
+    if is_blank(form.query):
         raise invalid("body.query", "is empty")
     filters = form.filters or SearchFilters()
     since = None if filters.since is None else moment(filters.since, "body.filters.since")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -43,6 +43,9 @@ log = structlog.get_logger(__name__)
 SILENCE_S = 1.0
 #: How long a change of a profile may take to be known here; the change itself is safe.
 DIRECTORY_WAIT_S = 2.0
+
+
+Caused = TypeVar("Caused", bound=Payload)
 
 
 class Ask(Protocol):
@@ -171,17 +174,17 @@ class AgentsBackend:
                 yield batch
 
     async def brought_about(
-        self, shard: int, event: NewEvent, kind: type[Payload], *, after: int, until: int
-    ) -> bool:
-        """Say whether an event of `kind` that `event` caused is in the log, between positions."""
+        self, shard: int, event: NewEvent, kind: type[Caused], *, after: int, until: int
+    ) -> Caused | None:
+        """Return the payload of `kind` that `event` brought about, or None; between positions."""
         # Read by its subject: only what is of this kind and this user, however long the log is.
         kinds = frozenset({kind.__name__})
         found = self._journals[shard].read(after, until, kinds, user=event.user)
         async with aclosing(found):
             async for one in found:
-                if one.envelope.causation_id == event.event_id:
-                    return True
-        return False
+                if one.envelope.causation_id == event.event_id and isinstance(one.payload, kind):
+                    return one.payload
+        return None
 
     async def wait_handled(
         self, shard: int, position: int, *, user: str = "", first: int = 0, timeout_s: float = 30

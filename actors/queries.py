@@ -87,6 +87,10 @@ class GetCoreBlocks(Value, frozen=True, kw_only=True):
     user: str
 
 
+#: Of what is asked in a search, by whomever.
+QUERY_CHARS_MAX = 10_000
+
+
 class SearchMemories(Value, frozen=True, kw_only=True):
     """To the search agent. Answers `SearchOutcome`.
 

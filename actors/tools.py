@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from actors.ports import Recall
-from actors.queries import SearchMemories
+from actors.queries import QUERY_CHARS_MAX, SearchMemories
+from events.blankness import is_blank
 from events.clock import Clock
 from events.errors import CommandRejected, NotFound
 from events.memory import Value
@@ -19,7 +20,7 @@ RESULT_CHARS_MAX = 2000
 class MemorySearchArguments(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Search the user's memory."""
 
-    query: str
+    query: Annotated[str, msgspec.Meta(min_length=1, max_length=QUERY_CHARS_MAX)]
     limit: Annotated[int, msgspec.Meta(ge=1, le=50)] = 5
 
 
@@ -61,6 +62,8 @@ class LocalTools:
         except msgspec.ValidationError as error:
             raise CommandRejected(f"arguments of {tool}: {error}") from error
         if isinstance(checked, MemorySearchArguments):
+            if is_blank(checked.query):
+                raise CommandRejected(f"arguments of {tool}: the query is empty - at `$.query`")
             request = SearchMemories(
                 user=user, tenant=tenant, query=checked.query, limit=checked.limit
             )

@@ -35,6 +35,11 @@ _ID = re.compile(
 )
 
 
+#: No answer is made in so many rounds. Who comes back with more made the id up: they are told all
+#: of it, from the beginning, and with ids that they can come back with.
+ROUND_MAX = 1_000_000
+
+
 class Told(NamedTuple):
     """One thing to tell of an answer: of the seeds' five kinds; come back with its `id`."""
 
@@ -61,9 +66,8 @@ def coming_back(text: str, where: str) -> ComingBack:
         raise invalid(where, "is no id of such a stream; send the last one that came")
     if found["round"] is None:
         return ComingBack(found["message"], None)
-    return ComingBack(
-        found["message"], Place(round=int(found["round"]), offset=int(found["offset"]))
-    )
+    place = Place(round=int(found["round"]), offset=int(found["offset"]))
+    return ComingBack(found["message"], BEGINNING if place.round > ROUND_MAX else place)
 
 
 async def telling(exchange: Exchange, after: Place = BEGINNING) -> AsyncIterator[Told]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from actors.embedding import Embedded
 from actors.hearing import Place
@@ -21,6 +21,8 @@ from actors.queries import AnswerSoFar, Query
 from events.catalogue import MessageReceived, Payload
 from events.envelope import NewEvent
 from events.journal import Batch
+
+Caused = TypeVar("Caused", bound=Payload)
 
 
 class Backend(Protocol):
@@ -79,9 +81,9 @@ class Backend(Protocol):
         ...
 
     async def brought_about(
-        self, shard: int, event: NewEvent, kind: type[Payload], *, after: int, until: int
-    ) -> bool:
-        """Say whether an event of `kind` that `event` caused is in the log, between positions.
+        self, shard: int, event: NewEvent, kind: type[Caused], *, after: int, until: int
+    ) -> Caused | None:
+        """Return the payload of `kind` that `event` brought about, or None; between positions.
 
         `after` is where `event` itself is, `until` a position through which it has been handled.
         """

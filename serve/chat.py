@@ -167,7 +167,7 @@ async def go_on(
 
 
 def messages_of(
-    context: GatewayContext, form: ChatForm, assistant: str
+    context: GatewayContext, form: ChatForm, assistant: str, *, model_where: str = "body.model"
 ) -> tuple[MessageReceived, ...]:
     """Return what a form says to an assistant profile; the last of it wants an answer.
 
@@ -183,7 +183,7 @@ def messages_of(
         assistant=assistant,
         answer_wanted=True,
         secret_spans=find_secrets(form.message),
-        options=_options(context, form),
+        options=_options(context, form, model_where),
     )
     if not form.context:
         return (message,)
@@ -201,10 +201,10 @@ def messages_of(
     return put_in_front, message
 
 
-def _options(context: GatewayContext, form: ChatForm) -> AnswerOptions | None:
+def _options(context: GatewayContext, form: ChatForm, model_where: str) -> AnswerOptions | None:
     known = context.settings.models
     if form.model and known and form.model not in known:
-        raise invalid("body.model", f"is none of the configured ones: {', '.join(known)}")
+        raise invalid(model_where, f"is none of the configured ones: {', '.join(known)}")
     options = AnswerOptions(
         model=form.model or "",
         temperature=form.temperature,

@@ -64,6 +64,8 @@ class GatewayContext:
         self._registered: OrderedDict[str, None] = OrderedDict()
         # Forgotten when nobody holds or awaits them.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        #: How far the log of each shard goes at least.
+        self._ends: dict[int, int] = {}
         self._status: tuple[datetime, tuple[AgentStatus, ...], dict[int, int]] | None = None
 
     async def record(self, caller: Caller, person: Person, events: Sequence[NewEvent]) -> int:
@@ -87,6 +89,7 @@ class GatewayContext:
             known = True
         batch = [*events] if known else [self._registration(caller, person), *events]
         positions = await self.backend.append(person.shard, batch)
+        self._goes_to(person.shard, max(positions))
         self.metrics.count_appended(batch)
         if not known:
             self._remember(person.id)
@@ -104,7 +107,7 @@ class GatewayContext:
             NotHandledYet: they are not there in time; the write itself is safe.
         """
         try:
-            return await self.backend.wait_handled(
+            reached = await self.backend.wait_handled(
                 person.shard,
                 position,
                 user=person.id,
@@ -117,6 +120,23 @@ class GatewayContext:
                 f"{self.settings.wait_timeout_s:g} s; the work goes on, do not send it again",
                 position,
             ) from error
+        self._goes_to(person.shard, reached)
+        return reached
+
+    async def end_before(self, shard: int, position: int) -> int | None:
+        """Return the end of a shard's log when it lies before `position`, else None.
+
+        The log is asked only for what this replica does not know to be there: what it wrote itself
+        costs nothing. Whoever names a position that was acknowledged named it before this is asked.
+        """
+        if position <= self._ends.get(shard, 0):
+            return None
+        end = await self.backend.last_position(shard)
+        self._goes_to(shard, end)
+        return end if position > end else None
+
+    def _goes_to(self, shard: int, position: int) -> None:
+        self._ends[shard] = max(position, self._ends.get(shard, 0))
 
     async def agents(self) -> tuple[tuple[AgentStatus, ...], dict[int, int]]:
         """Return how far the agents are, and the end of each shard's log; at most a moment old."""

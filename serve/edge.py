@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, get_origin
 
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, Security
@@ -26,7 +26,7 @@ from events.nesting import JSON_DEPTH_MAX, is_too_deep
 from serve.context import Caller, caller_of, context_of
 from serve.identity import Person
 from serve.limits import Body as SentBody
-from serve.openapi import COMMON_PROBLEMS
+from serve.openapi import COMMON_PROBLEMS, Taken
 from serve.problems import POSITION_HEADER, Invalid, Malformed, UnsupportedMediaType, invalid
 from serve.reading import When
 from serve.requests import CLIENT_ID_CHARS_MAX
@@ -34,6 +34,8 @@ from serve.requests import CLIENT_ID_CHARS_MAX
 T = TypeVar("T")
 MOMENT_CHARS_MAX = 64
 
+#: What a body says whose memory it is about with, ours and OpenAI's.
+WHO = frozenset({"user_id", "user"})
 #: How like another a name must be to be taken for it, of 1: `user` is 0.73 like `user_id`.
 NEAR_MISS = 0.72
 
@@ -50,7 +52,7 @@ class ProtectedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler with authentication in front."""
         handler = super().get_route_handler()
-        known = frozenset(field.alias for field in get_flat_dependant(self.dependant).query_params)
+        known = _known_to(self)
 
         async def authenticated(request: Request) -> Response:
             request.state.caller = await _authenticate(request)
@@ -63,20 +65,44 @@ class ProtectedRoute(APIRoute):
         return authenticated
 
 
-def _check_known(request: Request, known: frozenset[str]) -> None:
-    """Refuse a query parameter that is almost one of this route's.
+class _Known(NamedTuple):
+    """What a route knows: its parameters, those that may be given again, who is in its body."""
 
-    Others are passed over, as the web does; but a misspelt filter would let everything pass.
+    once: frozenset[str]
+    several: frozenset[str]
+    in_body: frozenset[str]
+
+
+def _known_to(route: APIRoute) -> _Known:
+    fields = get_flat_dependant(route.dependant).query_params
+    several = frozenset(
+        one.alias for one in fields if get_origin(one.field_info.annotation) in (tuple, list)
+    )
+    taken = route.openapi_extra.fields if isinstance(route.openapi_extra, Taken) else frozenset()
+    return _Known(frozenset(one.alias for one in fields) - several, several, taken & WHO)
+
+
+def _check_known(request: Request, known: _Known) -> None:
+    """Refuse a query parameter that is almost one of this route's, or would say who but cannot.
+
+    Others are passed over, as the web does; but a misspelt filter would let everything pass, what
+    belongs in the body would be taken for nobody's, and of two values one would not count.
 
     Raises:
-        Invalid: naming it, and the one that was probably meant.
+        Invalid: naming it, and what to do instead.
     """
+    named = known.once | known.several
     for name in request.query_params:
-        if name not in known:
-            near = get_close_matches(name.lower(), known, n=1, cutoff=NEAR_MISS)
-            if near:
-                shown = name[:CLIENT_ID_CHARS_MAX]
-                raise invalid(f"query.{shown}", f"is not a parameter; did you mean {near[0]}?")
+        where = f"query.{name[:CLIENT_ID_CHARS_MAX]}"
+        if name in known.once and len(request.query_params.getlist(name)) > 1:
+            raise invalid(where, "is given more than once; give it once")
+        if name in named:
+            continue
+        near = get_close_matches(name.lower(), named | known.in_body, n=1, cutoff=NEAR_MISS)
+        if near and near[0] in known.in_body - named:
+            raise invalid(where, f"belongs in the body here, as {near[0]}")
+        if near:
+            raise invalid(where, f"is not a parameter; did you mean {near[0]}?")
 
 
 async def _authenticate(request: Request) -> Caller:
@@ -149,7 +175,7 @@ async def read_json(request: Request, kind: type[T], *, empty: T | None = None) 
         told = hint if _SURROGATE_ESCAPE.search(raw) else ""
         raise Malformed(f"the body is not JSON: {error}{told}") from error
     if b"\\u0000" in raw:
-        _check_no_nul(msgspec.to_builtins(value), "body")
+        check_no_nul(msgspec.to_builtins(value), "body")
     return value
 
 
@@ -162,17 +188,22 @@ def _check_media_type(content_type: str) -> None:
         )
 
 
-def _check_no_nul(value: Any, where: str) -> None:
+def check_no_nul(value: Any, where: str) -> None:
+    """Refuse what holds U+0000 in a text or a name: nothing that is stored may.
+
+    Raises:
+        Invalid: naming the place, below `where`.
+    """
     match value:
         case str() if "\x00" in value:
             raise invalid(where, "holds the character U+0000; leave it out")
         case dict():
             for name, inner in value.items():
-                _check_no_nul(name, where)
-                _check_no_nul(inner, f"{where}.{name}")
+                check_no_nul(name, where)
+                check_no_nul(inner, f"{where}.{name}" if where else name)
         case list() | tuple():
             for index, inner in enumerate(value):
-                _check_no_nul(inner, f"{where}[{index}]")
+                check_no_nul(inner, f"{where}[{index}]")
 
 
 def check_storable(value: Any, where: str) -> None:
@@ -242,6 +273,13 @@ async def _asked_person(
     return person_asked(request, user_id)
 
 
+class _Least(NamedTuple):
+    """The position that the reader must see, and where in the request it was named."""
+
+    position: int
+    where: str
+
+
 async def _least_position(
     min_position: Annotated[
         int,
@@ -250,8 +288,10 @@ async def _least_position(
     event_seq: Annotated[
         int, Header(alias=POSITION_HEADER, ge=0, le=POSITION_MAX, description="The same.")
     ] = 0,
-) -> int:
-    return max(min_position, event_seq)
+) -> _Least:
+    if event_seq > min_position:
+        return _Least(event_seq, f"header.{POSITION_HEADER}")
+    return _Least(min_position, "query.min_position")
 
 
 async def _as_of(
@@ -273,13 +313,13 @@ async def _as_of(
 #: The person that `?user_id` names.
 AskedPerson = Annotated[Person, Depends(_asked_person)]
 #: The position that the reader must see, from `?min_position` or `X-Event-Seq`.
-LeastPosition = Annotated[int, Depends(_least_position)]
+LeastPosition = Annotated[_Least, Depends(_least_position)]
 #: The moment that `?as_of` names.
 AsOfMoment = Annotated[AsOf | None, Depends(_as_of)]
 
 
-async def _read_at(least_position: LeastPosition, as_of: AsOfMoment) -> When:
-    return When(as_of=as_of, min_position=least_position)
+async def _read_at(least: LeastPosition, as_of: AsOfMoment) -> When:
+    return When(as_of=as_of, min_position=least.position, least_where=least.where)
 
 
 #: The moment that a read is of: as of then, or now with at least that position.

@@ -19,6 +19,7 @@ from serve import (
     consolidation_forms,
     memory_forms,
     openai_answers,
+    openai_errors,
     openai_requests,
     openapi,
     past_answers,
@@ -92,6 +93,7 @@ def build_app(
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(Observing, metrics=context.metrics, echo=echo_request_id)
     problems.install(app)
+    openai_errors.install(app, OPENAI_PREFIX)
     app.include_router(routes_system.open_router)
     app.include_router(routes_system.open_router, prefix=PREFIX, include_in_schema=False)
     for routes in (

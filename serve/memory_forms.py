@@ -7,13 +7,14 @@ vault memory goes in as text, never comes out, and its fingerprint does neither.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from actors.queries import MemoryView
+from events.blankness import is_blank
 from events.errors import NotFound
 from events.memory import (
     TIERS,
@@ -151,17 +152,17 @@ def content_of(tier: Tier, form: MemoryForm) -> Content:
     """Return the content that a form asks to record.
 
     Raises:
-        Invalid: a date is not one, or there is nothing to read in it.
+        Invalid: a date is not one, an end lies before its beginning, or there is nothing to read.
     """
     given = {f.name: getattr(form, f.name) for f in _fields(tier)}
-    return _checked(CONTENT_OF[tier](**_plain(given)))
+    return _in_order(_checked(CONTENT_OF[tier](**_plain(given))), "occurred_until")
 
 
 def changed(content: Content, form: MemoryForm) -> Content:
     """Return `content` with the fields that a form gives; no secret means: the secret stays.
 
     Raises:
-        Invalid: a date is not one, or the secret is empty.
+        Invalid: a date is not one, an end lies before its beginning, or the secret is empty.
     """
     given = {
         field.name: value
@@ -173,7 +174,9 @@ def changed(content: Content, form: MemoryForm) -> Content:
     if isinstance(content, VaultContent):
         # What is held is sealed; what a form gives is clear. They must never be mixed up.
         content = msgspec.structs.replace(content, secret=b"", secret_fingerprint="")
-    return _checked(msgspec.structs.replace(content, **_plain(given)))
+    now = _checked(msgspec.structs.replace(content, **_plain(given)))
+    dates = [name for name in _DATES if name in given]
+    return _in_order(now, dates[-1]) if dates else now
 
 
 def _plain(given: dict[str, Any]) -> dict[str, Any]:
@@ -185,11 +188,40 @@ def _plain(given: dict[str, Any]) -> dict[str, Any]:
 def _checked(content: Content) -> Content:
     for field in _fields(tier_of(content)):
         value = getattr(content, field.name)
-        if field.required and isinstance(value, str) and not value.strip():
+        if field.required and isinstance(value, str) and is_blank(value):
             raise invalid(f"body.{field.name}", "is empty")
         if field.name in _DATES and value:
             moment(value, f"body.{field.name}")
     return content
+
+
+def _in_order(content: Content, told: str) -> Content:
+    """Refuse something that ends before it begins; `told` is the date that was given (last).
+
+    Without a time of day an end means the whole day, wherever on earth the beginning is told.
+    """
+    if not isinstance(content, EpisodicContent):
+        return content
+    start, end = content.occurred_at, content.occurred_until
+    if not (start and end):
+        return content
+    if _is_day(start) or _is_day(end):
+        is_before = datetime.fromisoformat(end).date() < datetime.fromisoformat(start).date()
+    else:
+        is_before = moment(end, told) < moment(start, told)
+    if is_before and told == "occurred_at":
+        raise invalid("body.occurred_at", f"is after occurred_until, {end}")
+    if is_before:
+        raise invalid("body.occurred_until", f"is before occurred_at, {start}")
+    return content
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def shown(view: MemoryView) -> MemoryShown:

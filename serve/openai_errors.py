@@ -5,20 +5,25 @@ https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, Security
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from events.errors import MirixError, NotFound, Unauthenticated
 from serve.edge import Json, ProtectedRoute
 from serve.no_answer import AnswerRefused, BudgetSpent, NoAnswer
 from serve.openai_answers import OpenAIError, OpenAIFault
 from serve.openapi import Responses, gives
-from serve.problems import RETRY_AFTER_S, Invalid
+from serve.problems import RETRY_AFTER_S, Invalid, hint, invalid_as
+
+log = structlog.get_logger(__name__)
 
 #: What every route under `/v1` may answer.
 OPENAI_PROBLEMS: Responses = {
@@ -85,11 +90,43 @@ class OpenAIRoute(ProtectedRoute):
             except MirixError as error:
                 return answer_fault(error)
             except RequestValidationError as error:
-                return answer_fault(
-                    Invalid("; ".join(str(one["msg"]) for one in error.errors()), ())
-                )
+                return answer_fault(invalid_as(error))
+            except (ClientDisconnect, HTTPException):
+                raise  # nobody is there to read an answer, or `install` has one
+            # Not swallowed: the story goes to the log, and the client hears that it failed.
+            except Exception:
+                request_id = request.state.request_id
+                log.exception("request_failed", method=request.method, route=self.path)
+                message = f"something went wrong here; the log tells what, of request {request_id}"
+                return _bare(500, message)
 
         return told
+
+
+def install(app: FastAPI, prefix: str) -> None:
+    """Let `app` answer what has no route under `prefix` in OpenAI's shape too.
+
+    Everywhere else it answers as before.
+    """
+    before = app.exception_handlers[HTTPException]
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        if path != prefix and not path.startswith(f"{prefix}/"):
+            answer = before(request, error)
+            return await answer if isinstance(answer, Awaitable) else answer
+        return _bare(error.status_code, hint(error.status_code, path), error.headers)
+
+    app.add_exception_handler(HTTPException, on_http)
+
+
+def _bare(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer of which the status is all that is known."""
+    at_fault = status < HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = "invalid_request_error" if at_fault else "server_error"
+    fault = OpenAIFault(message=message, type=kind, param=None, code=None)
+    return Json(OpenAIError(error=fault), status, dict(headers or {}))
 
 
 def openai_router() -> APIRouter:

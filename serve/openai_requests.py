@@ -66,7 +66,7 @@ class CompletionForm(OpenAIBody, frozen=True, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: ClientId | None = None
-    n: int | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(gt=0, le=1)] | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
@@ -84,4 +84,4 @@ class EmbeddingForm(OpenAIBody, frozen=True, kw_only=True):
     model: Model
     input: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=2_048)]
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = None
+    dimensions: Annotated[int, Meta(ge=1, le=65_536)] | None = None

@@ -25,17 +25,29 @@ def _reference(kind: type) -> Description:
     return {"$ref": _TEMPLATE.format(name=kind.__name__)}
 
 
-def takes(kind: type, example: Any) -> Description:
+class Taken(Description):
+    """The description of a body; `fields` are those that it has in each of its shapes."""
+
+    fields: frozenset[str] = frozenset()
+
+
+def takes(kind: type, example: Any) -> Taken:
     """Describe the body of a request; `example` is one that works."""
-    content = {"application/json": {"schema": _reference(kind), "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
+    return _taken(_reference(kind), (kind,), example)
 
 
-def takes_one_of(kinds: Sequence[type], example: Any) -> Description:
+def takes_one_of(kinds: Sequence[type], example: Any) -> Taken:
     """Describe a body whose shape depends on the path."""
-    schema = {"anyOf": [_reference(kind) for kind in kinds]}
+    return _taken({"anyOf": [_reference(kind) for kind in kinds]}, kinds, example)
+
+
+def _taken(schema: Description, kinds: Sequence[type], example: Any) -> Taken:
     content = {"application/json": {"schema": schema, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
+    taken = Taken(requestBody={"required": True, "content": content})
+    taken.fields = frozenset.intersection(
+        *(frozenset(field.encode_name for field in msgspec.structs.fields(kind)) for kind in kinds)
+    )
+    return taken
 
 
 def gives(kind: type, description: str) -> Description:

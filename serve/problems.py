@@ -103,6 +103,12 @@ def invalid(location: str, detail: str) -> Invalid:
     return Invalid(f"{location}: {detail}", ((location, detail),))
 
 
+def invalid_as(error: RequestValidationError) -> Invalid:
+    """Return what FastAPI found at fault, as our own error."""
+    faults = tuple((_dotted(one["loc"]), str(one["msg"])) for one in error.errors())
+    return Invalid("; ".join(f"{where}: {what}" for where, what in faults), faults)
+
+
 def slug(error: type[MirixError]) -> str:
     """Return the problem type of an error class: `urn:mirix:problem:not-found`."""
     return "urn:mirix:problem:" + _WORD_START.sub("-", error.__name__).lower()
@@ -146,7 +152,7 @@ def answer_status(
             type="about:blank",
             title=title,
             status=status,
-            detail=detail if detail != title else _hint(status, path),
+            detail=detail if detail != title else hint(status, path),
             instance=quote(path),
             request_id=request_id,
         ),
@@ -170,9 +176,7 @@ def install(app: FastAPI) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        faults = tuple((_dotted(one["loc"]), str(one["msg"])) for one in error.errors())
-        told = "; ".join(f"{where}: {what}" for where, what in faults)
-        return answer_error(Invalid(told, faults), request.url.path, _request_id(request))
+        return answer_error(invalid_as(error), request.url.path, _request_id(request))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -205,7 +209,8 @@ def _dotted(location: Sequence[int | str]) -> str:
     return text
 
 
-def _hint(status: int, path: str) -> str:
+def hint(status: int, path: str) -> str:
+    """Return what a bare HTTP status says of a path."""
     match status:
         case HTTPStatus.NOT_FOUND:
             return f"there is nothing at {path}; /docs lists what there is"

@@ -10,25 +10,29 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from actors.names import Agent
 from actors.past.queries import AskPast, AsOf, PastQuery, Recalled
 from actors.queries import Query
-from events.errors import CommandRejected
+from events.errors import CommandRejected, Unavailable
 from events.memory import Value
 from serve.context import GatewayContext
 from serve.problems import AS_OF_HEADER, invalid
+
+log = structlog.get_logger(__name__)
 
 
 class When(Value, frozen=True, kw_only=True):
     """The moment that a read is of: `as_of`, or now with at least `min_position`.
 
-    `where` is the place in the request that `as_of` came from.
+    `where` is the place in the request that `as_of` came from, `least_where` that of the other.
     """
 
     as_of: AsOf | None = None
     min_position: int = 0
     where: str = "query.as_of"
+    least_where: str = "query.min_position"
 
 
 NOW = When()
@@ -49,10 +53,11 @@ async def read(
 
     Raises:
         NotFound: there is no such thing, or there was none.
-        Invalid: the moment is not in the log.
+        Invalid: the moment, or `min_position`, is not in the log.
         DeadlineExceeded: the projection did not get to `min_position`, or back, in time.
     """
     if when.as_of is None:
+        await _check_least(context, shard, when)
         timeout_s = context.settings.read_timeout_s
         answer = await context.backend.ask(
             shard, agent, query, min_position=when.min_position, timeout_s=timeout_s
@@ -63,6 +68,23 @@ async def read(
     # A time is looked up once: whatever else is read for this answer is of the same position.
     then = msgspec.structs.replace(when, as_of=recalled.position)
     return Reading(recalled.answer, {AS_OF_HEADER: str(recalled.position)}, then)
+
+
+async def _check_least(context: GatewayContext, shard: int, when: When) -> None:
+    """Refuse a position that nothing has been written to: waiting for it would hold a place.
+
+    Raises:
+        Invalid: it is beyond the end of the log.
+    """
+    try:
+        end = await context.end_before(shard, when.min_position)
+    except Unavailable:
+        # Not an error of this read: what the agents have, they answer while the log is away.
+        log.warning("log_end_unknown", shard=shard)
+        return
+    if end is not None:
+        beyond = f"position {when.min_position} is beyond the end of the log, {end}"
+        raise invalid(when.least_where, beyond)
 
 
 async def ask_past(

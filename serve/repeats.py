@@ -9,6 +9,8 @@ from events.ids import derived_id, random_id
 
 #: Requests that a replica remembers, should their client send the same again.
 REMEMBERED_MAX = 10_000
+#: How long an `Idempotency-Key` may be; of a longer one the end would tell two requests apart.
+KEY_CHARS_MAX = 256
 
 
 class Repeats:

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from actors.deciders.settings import DeciderSettings, ExtractorName
 from actors.names import Owner
-from actors.queries import SearchMethod
+from actors.queries import QUERY_CHARS_MAX, SearchMethod
 from events.memory import SearchTier
 
 CLIENT_ID_CHARS_MAX = 256
@@ -139,7 +139,7 @@ class SearchFilters(Body, frozen=True, kw_only=True):
 class SearchForm(Body, frozen=True, kw_only=True):
     """A search; `tiers` left out means all six and the messages themselves."""
 
-    query: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    query: Annotated[str, Meta(min_length=1, max_length=QUERY_CHARS_MAX)]
     user_id: UserId | None = None
     tiers: Annotated[tuple[SearchTier, ...], Meta(max_length=7)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 10

@@ -61,13 +61,18 @@ class Member:
             self.must_go.set_result((code, reason))
 
 
+def room_id(person: Person, assistant: str, conversation: str) -> str:
+    """Return the id of the room of a person's conversation with an assistant."""
+    return derived_id("room", person.id, assistant, conversation)
+
+
 class Room:
     """A conversation of a person with an assistant, with the members it has here."""
 
     def __init__(
         self, context: GatewayContext, person: Person, assistant: str, conversation: str
     ) -> None:
-        self.id = derived_id("room", person.id, assistant, conversation)
+        self.id = room_id(person, assistant, conversation)
         self.person = person
         self.assistant = assistant
         self.conversation = conversation

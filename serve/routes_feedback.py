@@ -23,6 +23,7 @@ from serve.identity import Person
 from serve.openapi import BODY_PROBLEMS, MISSING, gives, problem, takes
 from serve.problems import invalid
 from serve.reading import ask_past
+from serve.repeats import KEY_CHARS_MAX
 from serve.requests import CLIENT_ID_CHARS_MAX, FeedbackForm
 
 router = protected_router("memory")
@@ -55,7 +56,12 @@ async def judge_search(
     request: Request,
     search_id: _SearchId,
     idempotency_key: Annotated[
-        str, Header(alias="Idempotency-Key", description="Record the same request once.")
+        str,
+        Header(
+            alias="Idempotency-Key",
+            max_length=KEY_CHARS_MAX,
+            description="Record the same request once.",
+        ),
     ] = "",
 ) -> Response:
     """Record which hits of a search helped, which did not, and which answered the question.
@@ -68,7 +74,7 @@ async def judge_search(
     person = person_named(request, form.user_id)
     search = await _search(context, person, search_id)
     feedback = _feedback(form, search)
-    place = await _place(context, person, feedback, idempotency_key[:256])
+    place = await _place(context, person, feedback, idempotency_key)
     position = place.position
     if position is None:
         event = new_event(caller, person, feedback, entity=search_id, event_id=place.event_id)

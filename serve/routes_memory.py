@@ -22,10 +22,10 @@ from actors.queries import (
     RevealSecret,
 )
 from events.catalogue import (
+    MemoryChangeRejected,
     MemoryChangeRequested,
     MemoryRestored,
     MemoryRevised,
-    Payload,
     SecretRevealed,
 )
 from events.envelope import NewEvent
@@ -33,6 +33,7 @@ from events.errors import CommandRejected, NotFound, VersionConflict
 from events.ids import random_id
 from events.memory import TIERS, Tier, VaultContent
 from serve.answers import CoreBlockShown, CoreBlocksShown, SecretShown
+from serve.backend import Caused
 from serve.context import GatewayContext, caller_of, context_of, new_event
 from serve.edge import (
     AskedPerson,
@@ -156,7 +157,8 @@ async def make_memory(request: Request, tier: TierName) -> Response:
     asked = await _ask_owner(request, person, wanted)
     view = await _find(context_of(request), person, named, wanted.memory_id, asked.reached)
     if view is None:
-        raise CommandRejected(f"the owner of {named} did not record this memory")
+        why = await asked.why_not(context_of(request), person)
+        raise CommandRejected(f"the owner of {named} did not record this memory{why}")
     return written(shown(view), asked.position, 201)
 
 
@@ -211,10 +213,14 @@ async def change_memory(
             )
             asked = await _ask_owner(request, person, wanted)
             now = await _find(context, person, named, memory_id, asked.reached)
-            if await asked.brought_about(context, person, MemoryRevised) and now is not None:
+            revised = await asked.brought_about(context, person, MemoryRevised)
+            if revised is not None and now is not None:
                 return written(shown(now), asked.position)
             if now is None or now.revision == view.revision:
-                raise CommandRejected(f"the owner of {named} did not change memory {memory_id}")
+                why = await asked.why_not(context, person)
+                raise CommandRejected(
+                    f"the owner of {named} did not change memory {memory_id}{why}"
+                )
             view = now  # somebody else changed it first: merge into what they made of it
     raise VersionConflict(
         f"memory {memory_id} was changed by others {CHANGE_ATTEMPTS_MAX} times meanwhile; "
@@ -237,8 +243,10 @@ async def forget_memory(
     await _get(request, person, named, memory_id)
     wanted = MemoryChangeRequested(tier=named, change="forget", memory_id=memory_id)
     asked = await _ask_owner(request, person, wanted)
-    if await _find(context_of(request), person, named, memory_id, asked.reached) is not None:
-        raise CommandRejected(f"the owner of {named} did not forget memory {memory_id}")
+    context = context_of(request)
+    if await _find(context, person, named, memory_id, asked.reached) is not None:
+        why = await asked.why_not(context, person)
+        raise CommandRejected(f"the owner of {named} did not forget memory {memory_id}{why}")
     return Response(status_code=204, headers={POSITION_HEADER: str(asked.position)})
 
 
@@ -269,10 +277,10 @@ async def restore_memory(
     asked = await _ask_owner(request, person, wanted)
     context = context_of(request)
     now = await _find(context, person, named, memory_id, asked.reached)
-    if now is None or not await asked.brought_about(context, person, MemoryRestored):
-        raise VersionConflict(
-            f"memory {memory_id} was changed by somebody else at this moment; look at it again"
-        )
+    restored = await asked.brought_about(context, person, MemoryRestored)
+    if now is None or restored is None:
+        why = await asked.why_not(context, person) or ": somebody else changed it at this moment"
+        raise VersionConflict(f"memory {memory_id} was not restored{why}; look at it again")
     return written(shown(now), asked.position)
 
 
@@ -313,12 +321,17 @@ class _Asked(NamedTuple):
     reached: int
 
     async def brought_about(
-        self, context: GatewayContext, person: Person, kind: type[Payload]
-    ) -> bool:
-        """Say whether the owner did it: the memory's state alone may be somebody else's doing."""
+        self, context: GatewayContext, person: Person, kind: type[Caused]
+    ) -> Caused | None:
+        """Return what the owner did: the memory's state alone may be somebody else's doing."""
         return await context.backend.brought_about(
             person.shard, self.event, kind, after=self.position, until=self.reached
         )
+
+    async def why_not(self, context: GatewayContext, person: Person) -> str:
+        """Return the owner's reason for doing nothing, as the end of a sentence; may be empty."""
+        rejected = await self.brought_about(context, person, MemoryChangeRejected)
+        return "" if rejected is None else f": {rejected.reason}"
 
 
 async def _ask_owner(request: Request, person: Person, wanted: MemoryChangeRequested) -> _Asked:

@@ -39,6 +39,7 @@ from serve.openai_requests import CompletionForm, EmbeddingForm
 from serve.openai_stream import Asked, CompletionStream, first_told
 from serve.openapi import gives, takes
 from serve.problems import invalid
+from serve.repeats import KEY_CHARS_MAX
 from serve.requests import CLIENT_ID_CHARS_MAX, ClientId
 
 router = openai_router()
@@ -61,11 +62,12 @@ class _Wanted:
         self.form = form
         self.answering = answering
         self.person = person_named(request, form.user or _header(request, "X-User-Id"))
-        self.key = headers.get("idempotency-key", "")[:256]
+        self.key = headers.get("idempotency-key", "")
         retries = headers.get("x-stainless-retry-count", "0")
         self.token = context_of(request).repeats.token(
             self.person.id,
-            msgspec.msgpack.encode(form),
+            # Not msgpack, which has no integers beyond 64 bits: those are refused by name later.
+            msgspec.json.encode(form),
             key=self.key,
             retries=int(retries[:9]) if retries.isdecimal() else 0,
         )
@@ -77,13 +79,18 @@ class _Wanted:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Return an id that a header names, if it does.
+    """Return an id that a header names in UTF-8, if it does.
 
     Raises:
         Invalid: it cannot be an id.
     """
+    sent = request.headers.get(name)
     try:
-        return msgspec.convert(request.headers.get(name), ClientId | None)
+        # Of the bytes of a header the server makes characters of Latin-1, one each.
+        told = None if sent is None else sent.encode("latin-1").decode("utf-8")
+        return msgspec.convert(told, ClientId | None)
+    except UnicodeDecodeError as error:
+        raise invalid(f"header.{name}", "is not valid UTF-8; send the id in UTF-8") from error
     except msgspec.ValidationError as error:
         what = f"needs 1 to {CLIENT_ID_CHARS_MAX} characters, none of them a control character"
         raise invalid(f"header.{name}", what) from error
@@ -113,7 +120,12 @@ async def complete_chat(
         str, Header(alias="X-Conversation-Id", description="Which conversation it belongs to.")
     ] = "",
     idempotency_key: Annotated[
-        str, Header(alias="Idempotency-Key", description="Answer the same request once.")
+        str,
+        Header(
+            alias="Idempotency-Key",
+            max_length=KEY_CHARS_MAX,
+            description="Answer the same request once.",
+        ),
     ] = "",
 ) -> Response:
     """Answer the last message with the memory of the person, and record what is new of it.

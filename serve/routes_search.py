@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Request, Response
 
 from actors.queries import SearchMemories, SearchOutcome
+from events.blankness import is_blank
 from serve.answers import ResultShown, SearchAnswer
 from serve.context import caller_of, context_of
 from serve.edge import (
@@ -62,7 +63,7 @@ async def search_memory(request: Request, when: ReadAt) -> Response:
 
 
 def _query(form: SearchForm, person: Person, tenant: str) -> SearchMemories:
-    if not form.query.strip():
+    if is_blank(form.query):
         raise invalid("body.query", "is empty")
     filters = form.filters or SearchFilters()
     since = None if filters.since is None else moment(filters.since, "body.filters.since")
@@ -94,8 +95,10 @@ def _moment(form: SearchForm, when: When) -> When:
     """Return the moment that is meant: what the body says of it comes before the query."""
     match form.as_of:
         case None:
-            least = max(form.min_position, when.min_position)
-            return msgspec.structs.replace(when, min_position=least)
+            if form.min_position <= when.min_position:
+                return when
+            least, where = form.min_position, "body.min_position"
+            return msgspec.structs.replace(when, min_position=least, least_where=where)
         case int(position):
             return When(as_of=position, where="body.as_of")
         case text:

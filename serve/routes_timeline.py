@@ -84,7 +84,7 @@ async def fork_memory(request: Request) -> Response:
         user=person.id,
         at=start,
         until=end,
-        agents=form.agents,
+        agents=tuple(dict.fromkeys(form.agents)),
         extractor=form.extractor,
         settings=form.settings,
     )

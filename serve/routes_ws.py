@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter, WebSocket
 
-from events.errors import Unavailable
 from serve.context import GatewayContext
-from serve.rooms import TRY_AGAIN, Rooms
+from serve.rooms import Rooms
 from serve.tail import Places
-from serve.ws_connection import Connection
+from serve.ws_connection import Connection, SocketPlaces
 
 router = APIRouter()
+
+#: For so many places of those whose key is known there is one more for who has yet to show theirs.
+STRANGERS_SHARE = 4
 
 
 class Sockets:
@@ -24,18 +26,18 @@ class Sockets:
 
     def __init__(self, context: GatewayContext) -> None:
         self._context = context
-        self._places = Places(context.settings.ws_connections_max, "WebSockets")
+        places = context.settings.ws_connections_max
+        self._places = SocketPlaces(
+            known=Places(places, "WebSockets"),
+            strangers=Places(max(1, places // STRANGERS_SHARE), "WebSockets without a key"),
+        )
         self._rooms = Rooms(context)
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve a connection to its end, if there is a place for it."""
         # Accepted first: a browser is not told why it was refused, but it is why it was closed.
         await socket.accept()
-        try:
-            with self._places.place():
-                await Connection(socket, self._context, self._rooms).run()
-        except Unavailable as error:
-            await socket.close(TRY_AGAIN, error.message)
+        await Connection(socket, self._context, self._rooms, self._places).run()
 
 
 @router.websocket("/ws")

@@ -28,8 +28,8 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     language models can be asked for, the default first, `model_kinds` what each of them is.
 
     `ws_connections_max` is how many WebSockets a replica keeps open at a time; they, too, take a
-    request's place. One of them may be in `ws_rooms_max` rooms and wait for `ws_answers_max`
-    answers.
+    request's place. A quarter as many more may be open whose key is still to come. One of them may
+    be in `ws_rooms_max` rooms and wait for `ws_answers_max` answers.
     """
 
     host: str = "127.0.0.1"

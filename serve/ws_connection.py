@@ -7,8 +7,8 @@ sends it. The key is looked up again for every frame, in and out: out of use, it
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
-from typing import Any, assert_never
+from contextlib import AsyncExitStack, ExitStack
+from typing import Any, NamedTuple, assert_never
 
 import msgspec
 import structlog
@@ -23,11 +23,13 @@ from projections.conversations import Message
 from serve.answer_stream import SEND_TIMEOUT_S, coming_back, telling
 from serve.chat import STREAM_GRACE_S, go_on, message_asked, messages_of
 from serve.context import Caller, GatewayContext
+from serve.edge import check_no_nul
 from serve.identity import DEFAULT_CONVERSATION
 from serve.problems import Malformed, invalid
 from serve.requests import ChatForm
-from serve.rooms import TRY_AGAIN, Member, Room, Rooms
+from serve.rooms import TRY_AGAIN, Member, Room, Rooms, room_id
 from serve.routes_messages import said
+from serve.tail import Places
 from serve.ws_frames import (
     Auth,
     Cancel,
@@ -41,6 +43,7 @@ from serve.ws_frames import (
     event_frame,
     frame,
     problem_frame,
+    ref_of,
 )
 
 log = structlog.get_logger(__name__)
@@ -62,13 +65,26 @@ class _Ended(Exception):
     """The connection ends: (close code, reason)."""
 
 
+class SocketPlaces(NamedTuple):
+    """The places of a replica: of those that it knows, and of those that it waits to know.
+
+    Whoever has no key cannot keep out those who have one.
+    """
+
+    known: Places
+    strangers: Places
+
+
 class Connection:
     """An accepted WebSocket."""
 
-    def __init__(self, socket: WebSocket, context: GatewayContext, rooms: Rooms) -> None:
+    def __init__(
+        self, socket: WebSocket, context: GatewayContext, rooms: Rooms, places: SocketPlaces
+    ) -> None:
         self._socket = socket
         self._context = context
         self._rooms = rooms
+        self._places = places
         self._member = Member()
         self._entered: dict[str, Room] = {}
         #: Answers that it waits for; those that it is told by itself end with it.
@@ -78,10 +94,14 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection to its end, and leave all rooms."""
+        with ExitStack() as held:
+            await self._run(held)
+
+    async def _run(self, held: ExitStack) -> None:
         code, reason = GOING, ""
         try:
             async with asyncio.timeout(AUTH_TIMEOUT_S):
-                await self._introduce()
+                await self._introduce(held)
             code, reason = await self._serve()
         except _Ended as ended:
             code, reason = ended.args
@@ -106,22 +126,30 @@ class Connection:
         except (WebSocketDisconnect, RuntimeError, TimeoutError):
             return  # it is closed already, or its other end takes nothing any more
 
-    async def _introduce(self) -> None:
-        """Find out who it is: by a header, else by the first frame."""
+    async def _introduce(self, held: ExitStack) -> None:
+        """Find out who it is, by a header, else by the first frame; `held` is its place then.
+
+        Raises:
+            Unavailable: there is no place for it.
+        """
         headers = self._socket.headers
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
         bearer = credentials.strip() if scheme.lower() == "bearer" else ""
         self._key = headers.get("x-api-key", "") or bearer
         ref, first = "", None
+        waiting = held.enter_context(ExitStack())
         if not self._key:
+            waiting.enter_context(self._places.strangers.place())
             try:
-                first = await self._next()
-            except Malformed as error:
+                first = _asked(await self._next())
+            except CommandRejected as error:
                 log.debug("websocket_stranger", error=error.message)
             if not isinstance(first, Auth):
                 raise _Ended(NO_KEY, "send a key first: a header, or a frame of type auth")
             self._key, ref = first.api_key, first.ref
         await self._known()
+        held.enter_context(self._places.known.place())
+        waiting.close()
         await self._socket.send_text(frame("ready", ref).decode())
 
     async def _known(self) -> Caller:
@@ -163,33 +191,23 @@ class Connection:
 
     async def _read(self) -> None:
         while True:
-            ref = ""
+            text = await self._next()
             try:
-                asked = await self._next()
-                ref = asked.ref
-                await self._do(asked)
+                await self._do(_asked(text))
             except MirixError as error:
-                self._member.tell(problem_frame(error, ref))
+                self._member.tell(problem_frame(error, ref_of(text)))
 
-    async def _next(self) -> Said:
-        """Return the next frame.
-
-        Raises:
-            Malformed: it is not JSON, or none of ours.
-        """
+    async def _next(self) -> str:
+        """Return the text of the next frame."""
         received = await self._socket.receive()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", GOING))
-        text = received.get("text")
+        text: str | None = received.get("text")
         if text is None:
             raise _Ended(NO_TEXT, "frames are text, one JSON object each")
         if len(text) > self._context.settings.body_bytes_max:
             raise _Ended(TOO_LARGE, f"over {self._context.settings.body_bytes_max} characters")
-        try:
-            asked: Said = decode_frame(text)
-        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-            raise Malformed(f"this is no frame: {error}") from error
-        return asked
+        return text
 
     async def _do(self, asked: Said) -> None:
         caller = await self._known()
@@ -221,8 +239,6 @@ class Connection:
 
     async def _join(self, caller: Caller, asked: Join) -> None:
         context = self._context
-        if len(self._entered) >= context.settings.ws_rooms_max:
-            raise TooMany(f"in {context.settings.ws_rooms_max} rooms already; leave one first")
         person = context.identities.person(caller.tenant, asked.user_id)
         profile: AssistantProfile = await context.backend.ask(
             person.shard,
@@ -231,6 +247,10 @@ class Connection:
             timeout_s=context.settings.read_timeout_s,
         )
         conversation = asked.conversation_id or DEFAULT_CONVERSATION
+        rooms_max = context.settings.ws_rooms_max
+        is_new = room_id(person, profile.id, conversation) not in self._entered
+        if is_new and len(self._entered) >= rooms_max:
+            raise TooMany(f"in {rooms_max} rooms already; leave one first")
         room, position = await self._rooms.join(self._member, person, profile.id, conversation)
         self._entered[room.id] = room
         names = {"agent_id": profile.id, "conversation_id": conversation}
@@ -248,7 +268,7 @@ class Connection:
             max_tokens=asked.max_tokens,
             stop=asked.stop,
         )
-        received = messages_of(self._context, form, room.assistant)
+        received = messages_of(self._context, form, room.assistant, model_where="model")
         exchange, telling_it = await room.say(caller, received)
         self._count(telling_it)
         sent = {"message_id": exchange.message_id, "position": exchange.position}
@@ -299,3 +319,19 @@ class Connection:
     def _count(self, answer: asyncio.Task[None]) -> None:
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
+
+
+def _asked(text: str) -> Said:
+    """Return what the text of a frame asks for.
+
+    Raises:
+        Malformed: it is not JSON, or none of ours.
+        Invalid: a text in it holds U+0000.
+    """
+    try:
+        asked: Said = decode_frame(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise Malformed(f"this is no frame: {error}") from error
+    if "\\u0000" in text:
+        check_no_nul(msgspec.to_builtins(asked), "")
+    return asked

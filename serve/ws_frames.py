@@ -82,6 +82,23 @@ Said = Auth | Join | Leave | Send | Cancel | Resume | Ping
 decode_frame = msgspec.json.Decoder(Said).decode
 
 
+class _Referring(msgspec.Struct):
+    """What can be read of a frame that is none of ours."""
+
+    ref: Ref = ""
+
+
+_decode_ref = msgspec.json.Decoder(_Referring).decode
+
+
+def ref_of(text: str) -> str:
+    """Return the `ref` of a frame, whatever else is in it; empty where it cannot be read."""
+    try:
+        return _decode_ref(text).ref
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return ""
+
+
 def frame(type_: str, ref: str = "", **fields: Any) -> bytes:
     """Return a frame to a client."""
     return msgspec.json.encode({"type": type_, **({"ref": ref} if ref else {}), **fields})

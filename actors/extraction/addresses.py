@@ -42,7 +42,8 @@ _TAIL = (
     rf"(?:{_HAN}{{2,6}}(?:小区|花园|公寓|大厦|苑|家园|广场|中心|城))?"
     r"(?:\d+[A-Za-z]?|[A-Z]座?|[一二三四五六七八九十]{1,3}(?=单元|层|楼|栋))*)*"
 )
-_ZH = re.compile(rf"{_HAN}{{2,30}}?(?:{_LEVEL})(?:{_HAN}{{0,20}}?){_TAIL}")
+# The digit is looked for first: most places have none, and need no second look.
+_ZH = re.compile(rf"(?={_HAN}{{3,52}}+\d){_HAN}{{2,30}}?(?:{_LEVEL})(?:{_HAN}{{0,20}}?){_TAIL}")
 _LEAD_ZH = re.compile(
     r"(?:寄到|寄去|寄往|寄给\S{1,3}?|送到|送去|发到|地址(?:是|为|改成了?|改为|换成了?"
     r"|在)?|住址(?:是)?|住在|搬到了?|家住|住|位于|坐落在|收件|都在|就在|在|到|是|改成"

@@ -94,16 +94,21 @@ _MAYBE = re.compile(r"\d|@|pass|pwd|密码|口令|暗号|地址", re.IGNORECASE)
 
 EMAIL = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{2,24}){1,4}")
 URL = re.compile(r"(?:https?://|www\.)[^\s，。；！？）】》”\"<>]{1,2000}")
+_PAPERS = r"\b[A-Z]{1,3} ?\d{2}(?: \d{2}){2} ?[A-Z]\b"
+# Every character is looked at a bounded number of times: what has no digit in it is taken whole,
+# as `none`, instead of being tried again from each of its characters. Only papers begin in there.
 _VALUE = re.compile(
     r"(?P<iban>\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b)"
-    r"|(?P<papers>\b[A-Z]{1,3} ?\d{2}(?: \d{2}){2} ?[A-Z]\b)"
+    rf"|(?P<papers>{_PAPERS})"
     r"|(?P<digits>[+(]{0,2}\b\d{1,8}\)?(?:[ .–-]\(?\d{1,8}\)?){1,8}(?:[Xx]\b)?[#*]?)"
-    r"|(?P<token>[!-~]*\d[!-~]*)"
+    # A digit of another script behind the last ASCII character, or else one of ASCII.
+    r"|(?P<token>[!-~]*+\d[!-~]*+|[!-/:-~]*+\d[!-~]*+)"
+    rf"|(?P<none>[!-/:-~]+?(?={_PAPERS})|[!-/:-~]++)"
 )
 _CLOSERS = ".,;:?!)]}>'\"…"
 _NOT_A_VALUE = re.compile(
     (
-        r"(?:[£$€¥~≈]|\d+[.,]?\d*(?:st|nd|rd|th|am|pm|kg|km|cm|mm|g|ml|min|mins|h|hr|hrs"
+        r"(?:[£$€¥~≈]|\d++(?:[.,]\d*+)?(?:st|nd|rd|th|am|pm|kg|km|cm|mm|g|ml|min|mins|h|hr|hrs"
         r"|k|m|%|°|x|gb|mb|s|€|£|\$)?$|\d{1,2}[:.]\d\d(?:am|pm)?$"
         r"|\d{1,4}[-/]\d{1,2}[-/]\d{1,4}$)"
     ),
@@ -138,7 +143,7 @@ _STALE = re.compile(
 )
 _DEAD = re.compile(
     (
-        r"[)）\s]*(?:is|are|was)?\s*(?:dead|gone|expired|no longer|doesn't work|stopped"
+        r"[)）\s]*+(?:(?:is|are|was)\s*+)?(?:dead|gone|expired|no longer|doesn't work|stopped"
         r"|any ?more|out of date|不用了|作废|失效|废了|别用|过期|不能用|停用|不行了"
         r"|没用了|那个不)"
     ),
@@ -150,23 +155,41 @@ def scan_secrets(text: str) -> tuple[Secret, ...]:
     """Return every secret value of the text in order, the outdated ones marked."""
     if not _MAYBE.search(text):
         return ()
-    links = [m.span() for m in URL.finditer(text)]
+    taken = _Taken(text)
+    for link in URL.finditer(text):
+        taken.add(*link.span())
     found = [
         Secret(m.start(), m.end(), "email", False, m.span())
         for m in EMAIL.finditer(text)
-        if not _inside(m.span(), links) and "." not in m[0][-1]
+        if not taken.holds(*m.span()) and "." not in m[0][-1]
     ]
-    taken = links + [(s.start, s.end) for s in found]
+    for secret in found:
+        taken.add(secret.start, secret.end)
     for start, end in find_addresses(text):
-        if not _inside((start, end), taken):
+        if not taken.holds(start, end):
             found.append(Secret(start, end, "address", False, (start, start)))
-            taken.append((start, end))
+            taken.add(start, end)
     labels = [(m.start(), m.end(), _kind(m)) for m in _LABEL.finditer(_lowered(text))]
     if labels or "+" in text:
         found += _labelled(text, labels, taken)
-    taken += [(s.start, s.end) for s in found]
+    for secret in found:
+        taken.add(secret.start, secret.end)
     found += _plain_passwords(text, taken)
     return tuple(sorted(found))
+
+
+class _Taken:
+    """Which characters of a text belong to something that was found."""
+
+    def __init__(self, text: str) -> None:
+        self._marks = bytearray(len(text))
+
+    def add(self, start: int, end: int) -> None:
+        self._marks[start:end] = b"\x01" * (end - start)
+
+    def holds(self, start: int, end: int) -> bool:
+        """Say whether any of these characters does."""
+        return self._marks.find(1, start, end) >= 0
 
 
 def _lowered(text: str) -> str:
@@ -175,14 +198,14 @@ def _lowered(text: str) -> str:
     return lowered if len(lowered) == len(text) else text
 
 
-def _labelled(
-    text: str, labels: list[tuple[int, int, Kind]], taken: list[tuple[int, int]]
-) -> list[Secret]:
+def _labelled(text: str, labels: list[tuple[int, int, Kind]], taken: _Taken) -> list[Secret]:
     found: list[Secret] = []
     reach = 0
     for match in _VALUE.finditer(text):
+        if match.lastgroup == "none":
+            continue
         start, end = _trimmed(text, *match.span())
-        if start >= end or _inside((start, end), taken):
+        if start >= end or taken.holds(start, end):
             continue
         while reach < len(labels) and labels[reach][1] <= start:
             reach += 1
@@ -202,8 +225,8 @@ def _goes_with(
     text: str, value: str, place: tuple[int, int], label: tuple[int, int], kind: Kind
 ) -> bool:
     after = label[0] >= place[1]
-    gap = text[place[1] : label[0]] if after else text[label[1] : place[0]]
-    if len(gap) > (30 if after else 110) or "\n\n" in gap:
+    begin, end = (place[1], label[0]) if after else (label[1], place[0])
+    if end - begin > (30 if after else 110) or "\n\n" in (gap := text[begin:end]):
         return False
     breaks = len(re.findall(r"[.!?](?=\s)|[。！？]", gap))
     if breaks > (0 if after else 1):
@@ -264,7 +287,7 @@ def _is_amount(text: str, place: tuple[int, int]) -> bool:
     )
 
 
-def _plain_passwords(text: str, taken: list[tuple[int, int]]) -> list[Secret]:
+def _plain_passwords(text: str, taken: _Taken) -> list[Secret]:
     found = []
     for match in _PLAIN.finditer(text):
         start, end = _trimmed(text, *match.span("v"))
@@ -272,7 +295,7 @@ def _plain_passwords(text: str, taken: list[tuple[int, int]]) -> list[Secret]:
         if (
             (len(value) < 4 and value.isascii())
             or value.lower() in _PLAIN_STOP
-            or _inside((start, end), taken)
+            or taken.holds(start, end)
         ):
             continue
         label_end = match.start("v")
@@ -286,11 +309,12 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the place without the punctuation of the sentence around it."""
     while start < end and text[start] in "([{<'\"=:;,":
         start += 1
+    opened = "(" in text[start:end]
     while end > start and text[end - 1] in _CLOSERS:
         # A bang that the sentence goes on after belongs to the value, as in `Tulip99! for now`.
         if text[end - 1] == "!" and re.match(r"[ ,][a-z(]|[，,]", text[end : end + 2]):
             break
-        if text[end - 1] == ")" and "(" in text[start:end]:
+        if text[end - 1] == ")" and opened:
             break
         end -= 1
     value = text[start:end]
@@ -312,10 +336,6 @@ def _is_stale(text: str, start: int, end: int) -> bool:
 
 def _kind(match: re.Match[str]) -> Kind:
     return match.lastgroup  # type: ignore[return-value]  # the groups are named after the kinds
-
-
-def _inside(place: tuple[int, int], taken: list[tuple[int, int]]) -> bool:
-    return any(place[0] < end and start < place[1] for start, end in taken)
 
 
 def mask(

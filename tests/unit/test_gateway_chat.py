@@ -255,6 +255,22 @@ async def test_answer_is_told_whole_when_it_is_in_the_log() -> None:
         assert (ended.status_code, ended.content) == (204, b"")
 
 
+@pytest.mark.parametrize("round_", [999_999_999, 1_000_001, 1_000_000, 7])
+async def test_ids_can_be_come_back_with_when_the_one_that_was_sent_is_made_up(round_: int) -> None:
+    """A place that no answer ever reached is the beginning, or leads to where the answer is."""
+    async with scripted() as (chat, client):
+        at = await _agent(client)
+        message, _ = await _broken_off(chat, client, at)
+        await _finish(chat, message)
+        path = f"{at}/stream-chat/{message.message_id}"
+        last_id = f"{message.message_id}:{round_}:3"
+        told = await _rest(await client.get(path, headers={"Last-Event-ID": last_id}))
+        assert _text(told) == TEXT
+        for one in told:
+            again = await client.get(path, headers={"Last-Event-ID": one["id"]})
+            assert again.is_success, one
+
+
 async def test_other_listener_speaks_up_when_one_goes_away() -> None:
     """The answer goes on for who still listens: asking how far it is says so."""
     async with scripted() as (chat, client):

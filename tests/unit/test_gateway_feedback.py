@@ -132,3 +132,13 @@ async def test_feedback_is_gone_when_the_person_is_erased() -> None:
         gateway.erase(event["user"])
         assert not await _recorded(client)
         problem(await _judge(client, search_id, **body), 404)
+
+
+async def test_feedback_is_refused_when_its_key_is_too_long() -> None:
+    """Two keys that differ behind the bound would otherwise be one."""
+    async with remembering() as (gateway, client):
+        search_id, (first, *_) = await _search(gateway, client)
+        answer = await _judge(client, search_id, "k" * 257, answered_by=[first])
+        told = problem(answer, 422)
+        assert told["errors"][0]["location"] == "header.Idempotency-Key"
+        assert await _recorded(client) == []

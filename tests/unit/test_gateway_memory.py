@@ -9,6 +9,7 @@ import pytest
 from actors.queries import SearchMemories
 from events.catalogue import MemoryChangeRequested, SecretRevealed
 from events.memory import TIERS
+from tests.life import system_in_one_process
 from tests.unit.fakes.gateway import V1, problem, running
 
 MADE: dict[str, dict[str, Any]] = {
@@ -106,9 +107,20 @@ async def test_request_is_refused_when_the_owner_rejects_it() -> None:
         at = f"{V1}/memory/semantic"
         made = (await client.post(at, json=MADE["semantic"])).json()
         gateway.backend.stubborn = True
-        problem(await client.post(at, json=MADE["semantic"]), 422)
-        problem(await client.patch(f"{at}/{made['id']}", json={"summary": "x"}), 422)
-        problem(await client.delete(f"{at}/{made['id']}"), 422)
+        for answer in (
+            await client.post(at, json=MADE["semantic"]),
+            await client.patch(f"{at}/{made['id']}", json={"summary": "x"}),
+            await client.delete(f"{at}/{made['id']}"),
+        ):
+            assert problem(answer, 422)["detail"].endswith(": cannot: they are stubborn")
+
+
+async def test_reason_is_the_owners_own_when_it_rejects_a_memory() -> None:
+    """What the decider put into the log is what the client reads."""
+    async with system_in_one_process() as life:
+        body = {"text": "Likes tea. " * 100, "block": "human"}
+        told = problem(await life.http.post(f"{V1}/memory/core", json=body), 422)
+        assert "a core line has at most 1000 characters" in told["detail"]
 
 
 async def test_memories_are_paged_when_there_are_more() -> None:
@@ -125,6 +137,51 @@ async def test_memories_are_paged_when_there_are_more() -> None:
             if not cursor:
                 break
         assert names == [f"n{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("made", "change", "where"),
+    [
+        ({"occurred_at": "2026-01-05", "occurred_until": "2026-01-04"}, {}, "occurred_until"),
+        (
+            {"occurred_at": "2026-01-05T10:00Z", "occurred_until": "2026-01-05T10:30+01:00"},
+            {},
+            "occurred_until",
+        ),
+        ({"occurred_at": "2026-01-05"}, {"occurred_until": "2026-01-04T23:00"}, "occurred_until"),
+        (
+            {"occurred_at": "2026-01-05", "occurred_until": "2026-01-06"},
+            {"occurred_at": "2026-01-07"},
+            "occurred_at",
+        ),
+        # Without a time of day the whole day is meant, where the beginning is.
+        ({"occurred_at": "2026-01-05T23:00-05:00", "occurred_until": "2026-01-05"}, {}, ""),
+        ({"occurred_at": "2026-01-05", "occurred_until": "2026-01-05"}, {"details": "x"}, ""),
+    ],
+)
+async def test_episode_is_refused_when_it_ends_before_it_begins(
+    made: dict[str, str], change: dict[str, str], where: str
+) -> None:
+    """Time goes forward, in what is made and in what a change makes of it."""
+    async with running() as (_, client):
+        at = f"{V1}/memory/episodic"
+        episode = {"event_type": "travel", "summary": "Flew home.", **made}
+        answer = await client.post(at, json=episode)
+        if change:
+            answer = await client.patch(f"{at}/{answer.json()['id']}", json=change)
+        if not where:
+            assert answer.is_success, answer.text
+            return
+        (fault,) = problem(answer, 422)["errors"]
+        assert fault["location"] == f"body.{where}"
+
+
+async def test_memory_is_refused_when_nothing_of_it_can_be_seen() -> None:
+    """Characters without a width are no text."""
+    async with running() as (_, client):
+        body = {"text": "\u200b\u2060 \ufeff", "block": "human"}
+        (fault,) = problem(await client.post(f"{V1}/memory/core", json=body), 422)["errors"]
+        assert fault == {"location": "body.text", "detail": "is empty"}
 
 
 async def test_secret_shows_nowhere_when_not_revealed() -> None:
@@ -247,6 +304,7 @@ async def test_search_passes_everything_on_when_asked_in_full() -> None:
         ({}, "body"),
         ({"query": ""}, "body.query"),
         ({"query": "  "}, "body.query"),
+        ({"query": "\u200b \ufeff"}, "body.query"),
         ({"query": "x", "limit": 0}, "body.limit"),
         ({"query": "x", "limit": 101}, "body.limit"),
         ({"query": "x", "limit": "10"}, "body.limit"),
@@ -272,15 +330,6 @@ async def test_search_is_refused_when_it_has_the_wrong_shape(
     async with running() as (_, client):
         told = problem(await client.post(f"{V1}/memory/search", json=body), 422)
         assert told["errors"][0]["location"] == location
-
-
-async def test_reader_is_told_when_its_position_is_not_there_in_time() -> None:
-    """A position that no projection reaches is 504, never an answer without it."""
-    async with running() as (_, client):
-        body = {"query": "tea", "min_position": 1_000}
-        problem(await client.post(f"{V1}/memory/search", json=body), 504)
-        problem(await client.get(f"{V1}/memory/core?min_position=1000"), 504)
-        problem(await client.get(f"{V1}/agents/", headers={"X-Event-Seq": "1000"}), 504)
 
 
 async def test_tool_answers_when_called() -> None:

@@ -259,3 +259,49 @@ async def test_a_misspelt_query_parameter_is_refused(path: str, parameter: str, 
         fault = problem(await client.get(f"{V1}/{path}"), 422)["errors"][0]
         assert fault["location"] == parameter
         assert told in fault["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "parameter", "field"),
+    [
+        ("messages", {"messages": []}, "user_id", "user_id"),
+        ("messages", {"messages": []}, "user", "user_id"),
+        ("memory/semantic", {"name": "Oslo", "summary": "Rain."}, "user_id", "user_id"),
+        ("memory/search", {"query": "Oslo"}, "user_id", "user_id"),
+        ("tools/echo/call", {}, "user_id", "user_id"),
+        ("timeline/fork", {"at": 0}, "user_id", "user_id"),
+        ("../../v1/chat/completions", {"model": "mirix"}, "user_id", "user"),
+    ],
+)
+async def test_person_is_refused_in_the_query_when_they_belong_in_the_body(
+    path: str, body: dict[str, object], parameter: str, field: str
+) -> None:
+    """Passed over, it would leave what is meant for one person with another."""
+    async with running() as (gateway, client):
+        events = gateway.events
+        answer = await client.post(f"{V1}/{path}?{parameter}=alice", json=body)
+        told = f"belongs in the body here, as {field}"
+        if path.startswith(".."):
+            assert told in answer.json()["error"]["message"]
+        else:
+            fault = problem(answer, 422)["errors"][0]
+            assert fault == {"location": f"query.{parameter}", "detail": told}
+        assert gateway.events == events
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("memory/core?user_id=alice&user_id=bob", 422),
+        ("memory/core?as_of=1&as_of=1", 422),
+        ("timeline/diff?from=0&tier=core&tier=semantic", 200),
+        ("memory/core?unknown=1&unknown=2", 200),
+    ],
+)
+async def test_query_parameter_is_refused_when_it_is_given_twice(path: str, status: int) -> None:
+    """Of two values one would not count; only a list may be given piece by piece."""
+    async with remembering() as (_, client):
+        answer = await client.get(f"{V1}/{path}")
+        assert answer.status_code == status, answer.text
+        if status == 422:
+            assert "more than once" in problem(answer, 422)["detail"]

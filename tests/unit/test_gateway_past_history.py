@@ -224,6 +224,8 @@ async def test_fork_tells_what_would_be_remembered_otherwise() -> None:
         core = (await client.post(FORK, json=one)).json()
         assert core["agents"] == ["core_memory"]
         assert list(core["difference"]["counts"]) == ["core"]
+        again = (await client.post(FORK, json={**one, "agents": ["core_memory"] * 3})).json()
+        assert again == core
 
 
 @pytest.mark.parametrize(

@@ -311,6 +311,7 @@ async def test_others_hear_on_when_one_member_is_slow(monkeypatch: pytest.Monkey
         ({"type": "join", "agent_id": "agt_nobody"}, 404, "agt_nobody"),
         ({"type": "send", "room": "room_x", "message": "hi"}, 404, "join it first"),
         ({"type": "auth", "api_key": KEY}, 422, "already"),
+        ({"type": "join", "agent_id": "a\x00b"}, 422, "U+0000"),
     ],
     ids=str,
 )

@@ -21,6 +21,7 @@ from actors.past.queries import AskPast, PastQuery, Recalled
 from actors.progress import AgentStatus, AnswerPart
 from actors.queries import AnswerSoFar, GetMessage, Query
 from events.catalogue import (
+    MemoryChangeRejected,
     MessageReceived,
     ServiceKeyIssued,
     UserRegistered,
@@ -41,8 +42,9 @@ class FakeBackend(FakeAgents):
     """Everything that a gateway needs, in one object.
 
     `down` makes every method raise `Unavailable`, `stalled` lets no agent get anywhere, `mute`
-    loses the answers, `dead` names agents that do not live, `stubborn` makes owners reject all.
-    `lost` is what ends those who follow the log, `following` how many of them there are.
+    loses the answers, `endless` hides the end of the log, `dead` names agents that do not live,
+    `stubborn` makes owners reject all. `lost` is what ends those who follow the log, `following`
+    how many of them there are, `end_reads` how often somebody asked for the end of the log.
     """
 
     def __init__(self, shards: int = 1) -> None:
@@ -52,7 +54,8 @@ class FakeBackend(FakeAgents):
         self.down = self.stalled = False
         self.foreseen: list[tuple[str, str]] = []
         self.dead: set[str] = set()
-        self.key_reads = 0
+        self.key_reads = self.end_reads = 0
+        self.endless = False
         self.asked: list[tuple[int, str, Query, int]] = []
         self.broken: Exception | None = None
         self.asked_past: list[tuple[int, PastQuery, float]] = []
@@ -140,7 +143,7 @@ class FakeBackend(FakeAgents):
         """Answer from the dictionaries."""
         self._up()
         self.asked.append((shard, agent, query, min_position))
-        if min_position > len(self.logs[shard]):
+        if min_position > (0 if self.stalled else len(self.logs[shard])):
             raise DeadlineExceeded(f"{agent} did not reach {min_position} in {timeout_s} s")
         return self._answer(shard, agent, query)
 
@@ -154,11 +157,16 @@ class FakeBackend(FakeAgents):
         return len(self.logs[shard])
 
     async def brought_about(
-        self, shard: int, event: NewEvent, kind: type, *, after: int, until: int
-    ) -> bool:
-        """Every change is made at once, unless the owners are stubborn."""
+        self, shard: int, event: NewEvent, kind: type[Any], *, after: int, until: int
+    ) -> Any:
+        """Every change is made at once, unless the owners are stubborn; they say so."""
         self._up()
-        return not self.stubborn
+        if not self.stubborn:
+            return None if kind is MemoryChangeRejected else event.payload
+        if kind is not MemoryChangeRejected:
+            return None
+        about = {"tier": "semantic", "memory_id": event.entity, "request_id": event.event_id}
+        return MemoryChangeRejected(**about, reason="cannot: they are stubborn")
 
     @asynccontextmanager
     async def listen(
@@ -236,8 +244,11 @@ class FakeBackend(FakeAgents):
         )
 
     async def last_position(self, shard: int) -> int:
-        """Return the end of a log."""
+        """Return the end of a log, unless it is away."""
         self._up()
+        self.end_reads += 1
+        if self.endless:
+            raise Unavailable("the log cannot be reached; try again")
         return len(self.logs[shard])
 
     def check(self) -> None:

@@ -65,7 +65,7 @@ class Accepted(Value, frozen=True, kw_only=True):
     new: int | None = None
 
 
-class Source(Value, frozen=True, kw_only=True):
+class Source(Value, frozen=True, kw_only=True, omit_defaults=False):
     """The messages and events a hit came from."""
 
     message_ids: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class Signal(Value, frozen=True, kw_only=True):
     weight: float
 
 
-class Hit(Value, frozen=True, kw_only=True):
+class Hit(Value, frozen=True, kw_only=True, omit_defaults=False):
     """One result of a search; `explain` holds its signals by name when they were asked for."""
 
     id: str
@@ -95,7 +95,7 @@ class Hit(Value, frozen=True, kw_only=True):
     explain: dict[str, Signal] | None = None
 
 
-class Found(Value, frozen=True, kw_only=True):
+class Found(Value, frozen=True, kw_only=True, omit_defaults=False):
     """What a search found."""
 
     search_id: str = ""

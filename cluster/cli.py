@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -29,6 +30,13 @@ from cluster.cli_output import OPERATIONAL_ERROR, USAGE_ERROR, err, exit_status,
 from events.errors import MirixError
 
 INTERRUPTED = 130
+#: What typer says of values comes from a library that checks them; here it is in our words.
+_WORDS_OF_THE_CHECKER = {
+    "Value error, ": "",
+    "Input should be a valid integer.*": "expected a whole number",
+    "Input should be a valid number.*": "expected a number",
+    "Input should be ": "expected a value ",
+}
 
 app = typer.Typer(
     name="mirix",
@@ -94,10 +102,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _usage(error: TyperException) -> int:
     told = getattr(error, "format_message", lambda: str(error))()
     if type(error).__name__ == "NoArgsIsHelpError":  # typer does not export it
-        err.print(told, markup=False, highlight=False)
+        if told.strip():  # the help is on stdout already
+            err.print(told.rstrip(), markup=False, highlight=False)
     else:
-        _say(f"{' '.join(told.split())} (see `mirix --help`)")
+        context = getattr(error, "ctx", None)  # which command was at fault
+        command = "mirix" if context is None else context.command_path
+        _say(f"{_in_our_words(' '.join(told.split()))} (see `{command} --help`)")
     return USAGE_ERROR
+
+
+def _in_our_words(told: str) -> str:
+    for pattern, ours in _WORDS_OF_THE_CHECKER.items():
+        told = re.sub(pattern, ours, told)
+    return told
 
 
 def _say(line: str) -> None:

@@ -138,15 +138,17 @@ def export(
 
     What people said stands in it unsealed, with the secrets that they told.
     """
+    if last is not None and first > last:
+        raise WrongUse(f"--from {first} is after --to {last}; exchange the two")
+    with _progress() as tell:
+        report = _asked(_export(file, user, first, last, shard, data, tell))
     err.print(
-        f"mirix: {file} will hold in clear what was said; it is readable by you only, keep it so",
+        f"mirix: {file} holds in clear what was said; it is readable by you only, keep it so",
         style="yellow",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
-    with _progress() as tell:
-        report = _asked(_export(file, user, first, last, shard, data, tell))
     if as_json:
         show_json(report)
         return

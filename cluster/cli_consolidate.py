@@ -16,6 +16,7 @@ from cluster.cli_output import (
     User,
     WrongUse,
     err,
+    of_user,
     open_client,
     out,
     reached,
@@ -75,7 +76,7 @@ def consolidate(
     body = {"user_id": user, "tiers": tiers or list(TIERS), "dry_run": dry_run}
     with refusal_is_wrong_use():
         found = run(_sent(client, "/memory/consolidate", body=body))
-    _show(found, as_json)
+    _show(found, user, as_json)
 
 
 @consolidations.command()
@@ -93,7 +94,7 @@ def show(
     client = open_client(data, url)
     path = f"/memory/consolidate/{consolidation_id}"
     with refusal_is_wrong_use():
-        _show(run(_sent(client, path, method="GET", user=user)), as_json)
+        _show(run(_sent(client, path, method="GET", user=user)), user, as_json)
 
 
 @consolidations.command()
@@ -188,7 +189,7 @@ def _consolidate_all(
     err.print(told, style="dim", highlight=False)
 
 
-def _show(found: dict[str, Any], as_json: bool) -> None:
+def _show(found: dict[str, Any], user: str, as_json: bool) -> None:
     if as_json:
         show_json(found)
         return
@@ -199,8 +200,13 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
         for step in tier["steps"]:
             ids = ", ".join(step["memory_ids"])
             rows.add_row(tier["tier"], step["change"], ids, step["into"], Text(step["reason"]))
-    out.print(rows if rows.row_count else "everything is in order")
     looked_at = sum(tier["looked_at"] for tier in found["tiers"])
+    if rows.row_count:
+        out.print(rows)
+    elif looked_at:
+        out.print("everything is in order")
+    else:
+        out.print(f"nothing to put in order {of_user(user)}", markup=False, highlight=False)
     kind = "would be done" if found["dry_run"] else "was done"
     told = f"{found['consolidation_id']}: looked at {looked_at}; this {kind}"
     if found["pending"]:

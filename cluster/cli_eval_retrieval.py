@@ -34,7 +34,16 @@ if TYPE_CHECKING:
     from cluster.eval_retrieval import RetrievalReport
     from cluster.eval_sets import DataSet
 
-FilePath = Annotated[Path, typer.Argument(help="The data set's file.", show_default=False)]
+
+def _there(path: Path) -> Path:
+    if not path.exists():
+        raise WrongUse(f"{path} cannot be read: No such file or directory")
+    return path
+
+
+FilePath = Annotated[
+    Path, typer.Argument(help="The data set's file.", show_default=False, callback=_there)
+]
 Compare = Annotated[
     bool,
     typer.Option(

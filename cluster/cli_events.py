@@ -15,6 +15,7 @@ from cluster.cli_output import (
     AsJson,
     Data,
     WrongUse,
+    err,
     out,
     refusal_is_wrong_use,
     run,
@@ -109,7 +110,9 @@ def tail(
     """
     wanted = _filter("", kind, user, agent, correlation, (since, until))
     directory, record = system_here(data)
-    run(_tail(directory, record, wanted, count, follow, as_json))
+    with refusal_is_wrong_use():
+        found = run(_tail(directory, record, wanted, count, follow, as_json))
+    _tell_nothing(found or follow)
 
 
 async def _tail(
@@ -119,14 +122,17 @@ async def _tail(
     count: int,
     follow: bool,
     as_json: bool,
-) -> None:
+) -> int:
     from cluster.log_reading import read_log
 
     async with read_log(directory, record) as reader:
-        for event in await reader.last(wanted, count):
+        await reader.check(wanted)
+        found = await reader.last(wanted, count)
+        for event in found:
             _print(event, as_json)
         if follow:
             await _print_all(reader.follow(wanted), as_json)
+    return len(found)
 
 
 def show(
@@ -176,20 +182,32 @@ def grep(
     """
     wanted = _filter(pattern, kind, user, agent, correlation, (since, until))
     directory, record = system_here(data)
-    run(_grep(directory, record, wanted, as_json))
+    with refusal_is_wrong_use():
+        found = run(_grep(directory, record, wanted, as_json))
+    _tell_nothing(found)
 
 
-async def _grep(directory: DataDir, record: SystemRecord, wanted: Filter, as_json: bool) -> None:
+async def _grep(directory: DataDir, record: SystemRecord, wanted: Filter, as_json: bool) -> int:
     from cluster.log_reading import read_log
 
     async with read_log(directory, record) as reader:
-        await _print_all(reader.matching(wanted), as_json)
+        await reader.check(wanted)
+        return await _print_all(reader.matching(wanted), as_json)
 
 
-async def _print_all(events: AsyncIterator[dict[str, Any]], as_json: bool) -> None:
+async def _print_all(events: AsyncIterator[dict[str, Any]], as_json: bool) -> int:
+    """Print events as they come; return how many they were."""
+    count = 0
     async with aclosing(events):  # type: ignore[type-var]  # these iterators are generators
         async for event in events:
             _print(event, as_json)
+            count += 1
+    return count
+
+
+def _tell_nothing(found: int) -> None:
+    if not found:
+        err.print("no events match", style="dim", highlight=False)
 
 
 def _print(event: dict[str, Any], as_json: bool) -> None:

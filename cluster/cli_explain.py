@@ -22,10 +22,8 @@ def when(hit: Hit) -> str:
 
 def show_explained(found: Found) -> None:
     """Print each hit with a table of its signals, what adds (or takes) most first."""
-    if not found.results:
-        out.print("nothing found")
     for number, hit in enumerate(found.results, start=1):
-        head = f"{number}. {hit.score:.3f} {hit.tier} {when(hit)}".rstrip()
+        head = f"{number}. {hit.score:.3f} {hit.tier} {when(hit)}".rstrip() + f" {hit.id}"
         out.print(Text(head, style="bold"), Text(one_line(hit.text)))
         if hit.explain is not None:
             _show_signals(hit.explain)

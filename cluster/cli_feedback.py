@@ -61,6 +61,10 @@ def feedback(
         raise WrongUse(f"{both[0]} cannot be helpful and not helpful; say one of the two")
     judgements: dict[str, Verdict] = dict.fromkeys(helpful or (), "helpful")
     judgements |= dict.fromkeys(not_helpful or (), "not_helpful")
+    if not judgements and not answered:
+        raise WrongUse(
+            "it judges nothing; name hits with --answered, --helpful or --not-helpful, by their ids"
+        )
     client = open_client(data, url)
     with refusal_is_wrong_use():
         position = run(_judged(client, search_id, user, judgements, answered or [], note))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -85,6 +85,7 @@ def submit(
         _do_here(job, as_json)
         return
     jobs = _jobs(data, address)
+    earlier = _attempts(jobs, job.job_id) if wait else 0
     submitted = jobs.submit(job)
     if not wait:
         if as_json:
@@ -96,7 +97,8 @@ def submit(
         return
     if not submitted:
         err.print(f"{job.job_id} is running already", highlight=False)
-    asyncio.run(_follow(jobs, job.job_id, sys.stderr.write))
+        earlier -= 1  # the last that has begun is the one that is followed
+    asyncio.run(_follow_attempt(jobs, job.job_id, earlier))
     jobs.wait(job.job_id, LONG_WORK_S)  # the connection that it was followed on may have broken
     _show_ended(_standing(data, jobs, job.job_id), as_json)
 
@@ -128,7 +130,7 @@ def _do_here(job: Job, as_json: bool) -> None:
     if as_json:
         show_json({"job_id": job.job_id, "state": "succeeded", "result": result})
     else:
-        out.print_json(data=result)
+        _show_result(result)
 
 
 def list_jobs(address: Address = None, data: Data = None, as_json: AsJson = False) -> None:
@@ -166,7 +168,7 @@ def status(
     if view.error:
         out.print(view.error, markup=False, highlight=False)
     if view.result:
-        out.print_json(data=view.result)
+        _show_result(view.result)
 
 
 def logs(
@@ -209,6 +211,26 @@ def stop(
         out.print(f"{job_id} is {ended.state.lower()}")
 
 
+def _attempts(jobs: RayJobs, job_id: str) -> int:
+    """Return how many attempts at a job Ray has the lines of."""
+    from cluster.cli_jobs_show import attempts_in
+
+    return attempts_in(jobs.logs(job_id), job_id) if jobs.find(job_id) is not None else 0
+
+
+async def _follow_attempt(jobs: RayJobs, job_id: str, earlier: int) -> None:
+    from cluster.cli_jobs_show import told_by
+
+    async for line in told_by(jobs.follow(job_id), job_id, earlier):
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_result(result: Mapping[str, Any]) -> None:
+    from cluster.cli_jobs_show import result_table
+
+    out.print(result_table(result))
+
+
 async def _follow(jobs: RayJobs, job_id: str, write: Callable[[str], object]) -> None:
     async for text in jobs.follow(job_id):
         write(text)
@@ -228,7 +250,7 @@ def _show_ended(view: JobView, as_json: bool) -> None:
     if as_json:
         show_json(view)
     elif view.result:
-        out.print_json(data=view.result)
+        _show_result(view.result)
     if view.state != "succeeded":
         raise Unavailable(f"{view.job_id} {view.state}: {view.error or 'see its logs'}")
 

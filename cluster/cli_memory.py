@@ -17,9 +17,11 @@ from cluster.cli_output import (
     Data,
     Url,
     User,
+    WrongUse,
     counted,
     err,
     not_blank,
+    of_user,
     one_line,
     open_client,
     out,
@@ -84,7 +86,7 @@ def ingest(
 
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise CommandRejected(f"no such file or directory: {', '.join(missing)}")
+        raise WrongUse(f"no such file or directory: {', '.join(missing)}")
     client = open_client(data, url, patience_s=LONG_WORK_S)
     skipped = {str(path): len(skipped_in(path)) for path in paths}
     summary = run(_ingest(client, paths, user, wait))
@@ -97,13 +99,19 @@ def ingest(
     for bad in summary.bad_records[:_BAD_SHOWN_MAX]:
         err.print(str(bad), style="yellow", markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        rate = round(summary.messages_per_s, 1)
-        told_too = {"messages_per_s": rate, "skipped_files": sum(skipped.values())}
+        told_too = {
+            "seconds": round(summary.seconds, 3),
+            "messages_per_s": round(summary.messages_per_s, 1),
+            "skipped_files": sum(skipped.values()),
+        }
         show_json({**msgspec.to_builtins(summary), **told_too})
     else:
         _show_summary(summary)
-    if summary.bad_records and not summary.messages and not summary.documents:
+    if summary.messages or summary.documents:
+        return
+    if summary.bad_records:
         raise CommandRejected("nothing went in: every record was bad")
+    raise CommandRejected(f"nothing to read in {', '.join(map(str, paths))} (reads {READABLE})")
 
 
 async def _ingest(client: ApiClient, paths: list[Path], user: str, wait: bool) -> Summary:
@@ -173,6 +181,9 @@ def search(
 
     Examples: `mirix search "green build"` · `mirix search 护照 --tier knowledge_vault --json` ·
     `mirix search "where do I live" --as-of 2026-01-07` · `mirix search "green build" --explain`
+
+    Best first, and distinct first: of a memory and the message that it was drawn from, the one with
+    the lower score comes after everything else.
     """
     client = open_client(data, url)
     with refusal_is_wrong_use() if as_of is not None else nullcontext():
@@ -182,8 +193,10 @@ def search(
         return
     if explain:
         show_explained(found)
-    else:
+    elif found.results:
         _show_found(found)
+    if not found.results:
+        out.print(f"nothing found {of_user(user)}", markup=False, highlight=False)
     if as_of is not None:
         err.print(f"as of position {found.position}", style="dim", highlight=False)
 
@@ -211,7 +224,13 @@ async def _search(
 
 
 def _show_found(found: Found) -> None:
-    rows = table("score", "tier", "when", "what")
+    """Print a table of the hits; on a terminal, where a line is short, an id is below its text."""
+    from rich.text import Text
+
+    narrow = out.is_terminal
+    rows = table("score", "tier", "when", *(() if narrow else ("id",)), "what")
     for hit in found.results:
-        rows.add_row(f"{hit.score:.3f}", hit.tier, when(hit), one_line(hit.text))
-    out.print(rows if found.results else "nothing found")
+        words, id_ = Text(one_line(hit.text)), Text(hit.id, "dim")
+        told = (Text.assemble(words, "\n", id_),) if narrow else (id_, words)
+        rows.add_row(f"{hit.score:.3f}", hit.tier, when(hit), *told)
+    out.print(rows)

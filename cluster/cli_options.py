@@ -59,7 +59,7 @@ AsOf = Annotated[
     str | None,
     typer.Option(
         "--as-of",
-        help="As it was then: a position, or a time (ISO 8601; no zone: UTC).",
+        help="As the log had it then: a position, or a time (ISO 8601; no zone: UTC) of recording.",
         callback=checked_moment,
     ),
 ]

@@ -38,7 +38,15 @@ Url = Annotated[
     typer.Option("--url", help="A system elsewhere (or MIRIX_URL); its key is in MIRIX_API_KEY."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-User = Annotated[str, typer.Option("--user", help="Whose memory.")]
+
+
+def _not_nobody(user: str) -> str:
+    if not user.strip():
+        raise typer.BadParameter("it is empty; say whose memory, or leave it out for default")
+    return user
+
+
+User = Annotated[str, typer.Option("--user", help="Whose memory.", callback=_not_nobody)]
 
 USAGE_ERROR, OPERATIONAL_ERROR = 2, 1
 
@@ -49,6 +57,13 @@ LONG_WORK_S = 600.0
 #: Pipes and files have no width: what belongs on one line stays on it.
 _PIPE_COLUMNS = 10_000
 LINE_CHARS_MAX = 160
+
+
+#: How a refusal of the gateway names a part of a request, at its beginning or after another.
+_PLACE = re.compile(r"(?:^|(?<=; ))(?:query|path|body|header)\.([\w.\[\]-]+): ")
+_HTTP_STATUS = re.compile(r" \(HTTP \d{3}\)$")
+#: What the command line calls these parts.
+_OPTIONS = {"user_id": "--user", "as_of": "--as-of", "from": "--from", "to": "--to"}
 
 
 class WrongUse(CommandRejected):
@@ -133,6 +148,11 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing if count == 1 else plural}"
 
 
+def of_user(user: str) -> str:
+    """Return the end of an empty answer: a name that is misspelt has no memory, either."""
+    return f"for user {user}; --user says whose memory"
+
+
 def not_blank(text: str) -> str:
     """Return what is asked or sought.
 
@@ -187,7 +207,7 @@ def open_client(
         if not settings.api_key:
             raise Misconfigured(f"set MIRIX_API_KEY to a service key of {address}")
         return PastClient(address, settings.api_key, patience_s=patience_s)
-    record = ready_system(DataDir(settings.data_dir))
+    record = ready_system(DataDir(settings.data_dir), ways=("--data", "MIRIX_DATA", "--url"))
     key = settings.api_key or local_operator_key(settings.data_dir)
     return PastClient(record.url, key, patience_s=patience_s)
 
@@ -213,7 +233,17 @@ def refusal_is_wrong_use() -> Iterator[None]:
         # Their kinds have other reasons: a wrong key, a person's rights, a size.
         if type(error) not in (CommandRejected, NotFound):
             raise
-        raise WrongUse(error.message) from error
+        raise WrongUse(_in_our_words(error.message)) from error
+
+
+def _in_our_words(message: str) -> str:
+    """Return a refusal of the gateway without what only a client of HTTP can make sense of."""
+
+    def named(place: re.Match[str]) -> str:
+        # The memory is the command's argument, and said again in the line where it matters.
+        return "" if place[1] == "memory_id" else f"{_OPTIONS.get(place[1], place[1])}: "
+
+    return _PLACE.sub(named, _HTTP_STATUS.sub("", message))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
@@ -13,7 +14,9 @@ from cluster.cli_output import (
     Data,
     Url,
     User,
+    WrongUse,
     err,
+    of_user,
     one_line,
     open_client,
     out,
@@ -24,10 +27,13 @@ from cluster.cli_output import (
     table,
 )
 from events.memory import Tier
+from events.moments import moment_of
 
 if TYPE_CHECKING:
     from cluster.api_client_past import PastClient
 
+#: As many as `mirix list` shows when it is told so.
+LIMIT_MAX = 100_000
 _ID = re.compile(r"[\w-]{1,128}", re.ASCII)
 
 
@@ -60,7 +66,7 @@ def list_(
     what: Annotated[What, typer.Argument(help="A tier, or what is beside the tiers.")],
     user: User = "default",
     as_of: AsOf = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="At most so many.")] = 50,
     ended: Annotated[
         bool, typer.Option("--ended", help="Memories that no longer hold, too.")
     ] = False,
@@ -75,11 +81,24 @@ def list_(
     """
     client = open_client(data, url)
     with refusal_is_wrong_use():
-        found = run(_list(client, what, user, as_of, limit, ended))
+        # One more than are shown: so it is known whether there are more.
+        found = run(_list(client, what, user, as_of, limit + 1, ended))
+    shown = found if what == "blocks" else found[:limit]
+    if len(shown) < len(found):
+        err.print(
+            f"there are more than these {limit}, which are the oldest: see them with --limit "
+            f"(at most {LIMIT_MAX})",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     if as_json:
-        show_json(found)
+        show_json(shown)
         return
-    _SHOWN.get(what, _show_memories)(found)
+    if any(block["value"] for block in shown) if what == "blocks" else shown:
+        _SHOWN.get(what, _show_memories)(shown)
+    else:
+        out.print(_nothing(what, user), markup=False, highlight=False)
     if client.as_of is not None:
         err.print(f"as of position {client.as_of}", style="dim", highlight=False)
 
@@ -101,6 +120,16 @@ async def _list(
                 )
 
 
+def _nothing(what: What, user: str) -> str:
+    match what:
+        case "assistants":
+            return "there are no assistants"
+        case "messages":
+            return f"nothing was said {of_user(user)}"
+        case _:
+            return f"nothing is remembered in {what} {of_user(user)}"
+
+
 def _show_memories(found: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
@@ -109,7 +138,7 @@ def _show_memories(found: list[dict[str, Any]]) -> None:
         when = item.get("occurred_at") or str(item["recorded_at"])[:10]
         words = Text(one_line(item["text"]))
         rows.add_row(item["id"], str(item["position"]), when, item["status"], words)
-    out.print(rows if found else "nothing is remembered here")
+    out.print(rows)
 
 
 def _show_blocks(found: list[dict[str, Any]]) -> None:
@@ -128,7 +157,7 @@ def _show_messages(found: list[dict[str, Any]]) -> None:
         when = str(item["created_at"])[:16].replace("T", " ")
         who = Text(item["name"] or item["role"])
         rows.add_row(str(item["position"]), when, who, Text(one_line(item["content"])))
-    out.print(rows if found else "nothing was said")
+    out.print(rows)
 
 
 def _show_assistants(found: list[dict[str, Any]]) -> None:
@@ -138,7 +167,7 @@ def _show_assistants(found: list[dict[str, Any]]) -> None:
     for item in found:
         about = Text(item["description"])
         rows.add_row(item["id"], Text(item["name"]), Text(item["agent_type"]), about)
-    out.print(rows if found else "there are no assistants")
+    out.print(rows)
 
 
 _SHOWN = {
@@ -236,6 +265,7 @@ def diff(
     Examples: `mirix diff --from 120 --to 400 --user alice` ·
     `mirix diff --from 2026-01-07 --tier semantic --json`
     """
+    _check_order(start, end)
     client = open_client(data, url)
     with refusal_is_wrong_use():
         found = run(_diff(client, start, end, user, tier or []))
@@ -247,7 +277,7 @@ def diff(
     for change in found["changes"]:
         for line in change_lines(change, change["tier"]):
             out.print(line)
-    out.print(_totals(found), highlight=False)
+    out.print(_totals(found, user), markup=False, highlight=False)
 
 
 async def _diff(
@@ -257,11 +287,28 @@ async def _diff(
         return await client.difference(start, end, user_id=user, tiers=tiers)
 
 
-def _totals(found: dict[str, Any]) -> str:
+def _check_order(start: str, end: str | None) -> None:
+    """Refuse two positions, or two times, in the wrong order; of one of each the log tells.
+
+    Raises:
+        WrongUse: the first is after the second.
+    """
+    match moment_of(start), None if end is None else moment_of(end):
+        case int(first), int(last):
+            is_wrong = first > last
+        case datetime() as begin, datetime() as until:
+            is_wrong = begin > until
+        case _:
+            is_wrong = False
+    if is_wrong:
+        raise WrongUse(f"--from {start} is after --to {end}; exchange the two")
+
+
+def _totals(found: dict[str, Any], user: str) -> str:
     told = [
         f"{tier}: " + ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
         for tier, kinds in found["counts"].items()
         if any(kinds.values())
     ]
     where = f"positions {found['start']} to {found['end']}"
-    return f"{where}: {'; '.join(told) or 'nothing differs'}"
+    return f"{where}: {'; '.join(told) or f'nothing differs {of_user(user)}'}"

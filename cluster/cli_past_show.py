@@ -29,6 +29,8 @@ _OTHER_WORDS = ("name", "external_id", "reason", "error", "tool", "agent", "job_
 _IDS = ("message_id", "memory_id")
 
 
+#: The status of a memory that holds.
+ACTIVE = "active"
 #: Readings that the tree of `mirix why` shows.
 READERS_MAX = 10
 
@@ -67,10 +69,13 @@ def change_lines(change: Mapping[str, Any], where: str) -> list[Text]:
     """Return a change as lines: what and which, then each field that differs."""
     mark, style = _MARKS[change["kind"]]
     before, after = change.get("before") or {}, change.get("after") or {}
+    kind, status = change["kind"], after.get("status", ACTIVE)
+    # Made and ended between the two moments: it is new, and does not hold any more.
+    told = f"{kind}, {status} since" if kind == "added" and status != ACTIVE else kind
     head = Text.assemble(
         (f"{mark} {where} {change['id']}", style),
         f"  {gist(after or before)}",
-        (f"  {change['kind']}", "dim"),
+        (f"  {told}", "dim"),
     )
     if not before or not after:
         return [head]

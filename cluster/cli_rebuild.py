@@ -43,7 +43,10 @@ def rebuild(
         bool, typer.Option("--dry-run", help="Compare only; replace nothing.")
     ] = False,
     roll_back: Annotated[
-        bool, typer.Option("--roll-back", help="Put back what the last rebuild replaced.")
+        bool,
+        typer.Option(
+            "--roll-back", help="Put back what the last rebuild replaced; again: no further."
+        ),
     ] = False,
     data: Data = None,
     as_json: AsJson = False,
@@ -55,7 +58,7 @@ def rebuild(
 
     Old and new state are compared at the same position; reads and writes go on all the time. The
     log is the truth: a state that differed is replaced like the others, and the exit status is 1.
-    What was replaced is kept for one `--roll-back`.
+    What was replaced is kept for `--roll-back` until the next rebuild, one state back.
 
     A program with a newer version of a projection rebuilds it by itself when it starts. To have
     that start quick, run its `mirix rebuild` first, beside the older system: the new version
@@ -95,6 +98,7 @@ async def _roll_back(data: Path | None, projection: str | None) -> list[dict[str
 
     found: list[dict[str, Any]] = []
     nothing: NotFound | None = None
+    system_here(data)  # told first when none runs: no --url can name another
     async with reached(open_client(data, None, patience_s=LONG_WORK_S)) as client:
         for shard in sorted(await ends(client)):
             for agent in agents_of(projection):
@@ -164,6 +168,12 @@ def _show_rolled_back(states: list[dict[str, Any]], as_json: bool) -> None:
             str(one["shard"]), one["projection"], str(one["position"]), one["state_hash"][:16]
         )
     out.print(rows)
+    out.print(
+        f"put back {counted(len(states), 'state')} that the last rebuild replaced; "
+        "`mirix rebuild` makes them anew from the log",
+        markup=False,
+        highlight=False,
+    )
 
 
 def _show_verdicts(verdicts: list[Verdict], as_json: bool) -> None:

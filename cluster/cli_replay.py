@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,8 @@ from cluster.cli_output import (
     Data,
     WrongUse,
     counted,
+    err,
+    of_user,
     out,
     refusal_is_wrong_use,
     run,
@@ -91,9 +94,12 @@ def replay(
     moments = (start, end)
     if not as_json and sys.stdin.isatty() and sys.stdout.isatty():
         from cluster.cli_replay_shell import step_through
+        from serve.identity import DEFAULT_USER
 
         with refusal_is_wrong_use():
-            step_through(lambda: opened(data, source, user, moments, projection), breaks or [])
+            name = user or ("" if from_file else DEFAULT_USER)
+            stepper = partial(opened, data, source, user, moments, projection)
+            step_through(stepper, breaks or [], name)
         return
     with refusal_is_wrong_use():
         run(_plain(data, source, user, moments, projection, breaks or [], as_json))
@@ -152,6 +158,10 @@ async def _plain(
             from cluster.cli_replay_show import show_state
 
             show_state(stepper)
+            if not any(stepper.state().values()):
+                from serve.identity import DEFAULT_USER
+
+                err.print(f"nothing is held {of_user(user or DEFAULT_USER)}", markup=False)
 
 
 async def _show_hits(stepper: Stepper, breaks: Sequence[Break], as_json: bool) -> None:

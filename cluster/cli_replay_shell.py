@@ -58,9 +58,12 @@ class ReplayShell(cmd.Cmd):
 
     prompt = "replay> "
 
-    def __init__(self, stepper: Stepper, breaks: Sequence[Break], wait: Wait, **streams: Any):
+    def __init__(
+        self, stepper: Stepper, breaks: Sequence[Break], wait: Wait, name: str = "", **streams: Any
+    ):
         super().__init__(**streams)
         self._stepper = stepper
+        self._name = name or stepper.user
         self._breaks = list(breaks)
         self._moments = Moments(stepper.reader)
         self._wait = wait
@@ -69,7 +72,8 @@ class ReplayShell(cmd.Cmd):
         """Say where we are."""
         stepper = self._stepper
         at = f"position {stepper.position} of {stepper.end}"
-        out.print(f"the past of {stepper.user}, {at}; help lists the commands", highlight=False)
+        told = f"the past of {self._name}, {at}; help lists the commands"
+        out.print(told, markup=False, highlight=False)
 
     def onecmd(self, line: str) -> bool:
         """Run a command; what goes wrong is told, and the next line is read."""
@@ -170,6 +174,7 @@ class ReplayShell(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Tell that there is no such command, and which is near."""
+        self.lastcmd = ""  # an empty line has nothing to repeat
         first = line.split(maxsplit=1)[0]
         commands = [name[3:] for name in self.get_names() if name.startswith("do_")]
         self._tell(f"{first} is no command; {hint(first, commands, 'help')}")
@@ -182,9 +187,13 @@ class ReplayShell(cmd.Cmd):
 
 
 def step_through(
-    open_stepper: Callable[[], AbstractAsyncContextManager[Stepper]], breaks: Sequence[str]
+    open_stepper: Callable[[], AbstractAsyncContextManager[Stepper]],
+    breaks: Sequence[str],
+    name: str,
 ) -> None:
     """Open a stepper and take commands about it until somebody ends it.
+
+    `name` is what the client calls whose past it is; empty: only the opaque id is known.
 
     Raises:
         MirixError: it cannot be opened, or the log fails on the way.
@@ -200,7 +209,7 @@ def step_through(
                 future.cancel()
                 raise
 
-        ReplayShell(stepper, [parse_break(text) for text in breaks], wait).cmdloop()
+        ReplayShell(stepper, [parse_break(text) for text in breaks], wait, name).cmdloop()
 
 
 @contextmanager

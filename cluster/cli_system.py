@@ -102,9 +102,10 @@ async def _status(data_dir: Path, record: SystemRecord) -> dict[str, Any]:
 
 
 def _show_status(shown: dict[str, Any]) -> None:
+    processes = counted(shown["processes"], "process")
     out.print(
         f"[bold]{shown['state']}[/bold]  {shown['url']}  pid {shown['pid']}, up "
-        f"{shown['uptime_s']:.0f} s, {shown['processes']} processes, {shown['memory_mb']:.0f} MB"
+        f"{shown['uptime_s']:.0f} s, {processes}, {shown['memory_mb']:.0f} MB"
     )
     agents = table("shard", "agent", "alive", "position", "behind", "open", "parked")
     for agent in shown.get("agents", ()):

@@ -56,6 +56,8 @@ async def export(
     """
     reader = _reader(journals, user, shard)
     check_free(path)
+    if last is not None and first > last:
+        raise CommandRejected(f"the first position, {first}, is after the last, {last}")
     end = await reader.last_position()
     until = end if last is None else last
     unit = f"events of shard {reader.shard}"

@@ -51,7 +51,7 @@ class Batch(Value, frozen=True, kw_only=True):
     messages: tuple[MessageRecord, ...]
 
 
-class Summary(Value, frozen=True, kw_only=True):
+class Summary(Value, frozen=True, kw_only=True, omit_defaults=False):
     """What came of an ingestion. Seconds run until everything can be found.
 
     `already_there` of the `messages` were in the log before; what cannot be told counts as new.

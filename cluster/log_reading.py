@@ -102,6 +102,19 @@ class LogReader:
         self._identities = Identities.of(keystore, self._shards)
         self._journals = [Journal(connection.log(shard), codec) for shard in range(self._shards)]
 
+    async def check(self, wanted: Filter) -> None:
+        """See that the positions of a filter are there.
+
+        Raises:
+            CommandRejected: one is beyond the end of the log.
+        """
+        ends = [await journal.last_position() for journal in self._journals_for(wanted)]
+        for option, moment in (("--since", wanted.since), ("--until", wanted.until)):
+            if isinstance(moment, int) and moment > max(ends):
+                raise CommandRejected(
+                    f"{option}: position {moment} is beyond the end of the log, {max(ends)}"
+                )
+
     async def last(self, wanted: Filter, count: int) -> list[dict[str, Any]]:
         """Return the last `count` events that are wanted, shard by shard, oldest first."""
         found: list[dict[str, Any]] = []

@@ -6,6 +6,7 @@ What `mirix status`, `doctor` and every command about the system on this machine
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import psutil
 
@@ -13,9 +14,16 @@ from cluster import processes
 from cluster.data_dir import DataDir, SystemRecord
 from events.errors import Unavailable
 
+#: How a command is told which system is meant.
+WAYS = ("--data", "MIRIX_DATA")
 
-def running_system(directory: DataDir) -> SystemRecord:
+
+def running_system(directory: DataDir, *, ways: Sequence[str] = WAYS) -> SystemRecord:
     """Return the record of the system that runs on a directory, in whatever state it is.
+
+    Args:
+        directory: where it would run.
+        ways: how another one can be named, for the error.
 
     Raises:
         Unavailable: none runs there; the line says what is left of one that was killed.
@@ -27,17 +35,22 @@ def running_system(directory: DataDir) -> SystemRecord:
     if record is not None and (left := left_behind(record)):
         raise Unavailable(f"the supervisor of {directory.root} is gone, but {left}")
     raise Unavailable(
-        f"no system runs on {directory.root}; start one with `mirix up`, or say which one is meant"
+        f"no system runs on {directory.root}; start one with `mirix up`, or name another with "
+        f"{', '.join(ways[:-1])} or {ways[-1]}"
     )
 
 
-def ready_system(directory: DataDir) -> SystemRecord:
+def ready_system(directory: DataDir, *, ways: Sequence[str] = WAYS) -> SystemRecord:
     """Return the record of the system that runs on a directory and is ready.
+
+    Args:
+        directory: where it would run.
+        ways: how another one can be named, for the error.
 
     Raises:
         Unavailable: none runs there, or it is not ready (any more).
     """
-    record = running_system(directory)
+    record = running_system(directory, ways=ways)
     if record.state != "ready":
         raise Unavailable(f"the system on {directory.root} is {record.state}; try again soon")
     return record

@@ -62,6 +62,7 @@ def start_ray(directory: DataDir, run_id: str, serving: ServeSettings) -> RayHea
     import ray  # after its switches are set: some are read at import
 
     _let_the_agent_choose_its_port()
+    _leave_sigterm_to_us()
     context: Any = ray.init(
         address="local",
         namespace=NAMESPACE,
@@ -97,6 +98,17 @@ def _let_the_agent_choose_its_port() -> None:
 
     kind: Any = RayParams
     kind.__init__ = partialmethod(kind.__init__, dashboard_agent_listen_port=0)
+
+
+def _leave_sigterm_to_us() -> None:
+    """Keep Ray from putting its own handler of SIGTERM in the place of the supervisor's.
+
+    `ray.init` has no argument for it. Its handler ends the process at once, in the middle of the
+    start, so that whoever stops a system which is starting would be told of a failure.
+    """
+    from ray._private import utils
+
+    utils.set_sigterm_handler = lambda handler: None
 
 
 def join_ray(directory: DataDir, address: str) -> None:

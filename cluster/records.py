@@ -224,4 +224,5 @@ def _time(value: dict[str, Any]) -> datetime | None:
 
 def _shape(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", type(None): "missing"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    kind = type(value).__name__
+    return names.get(type(value), f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}")

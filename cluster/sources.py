@@ -79,7 +79,8 @@ class Source:
             reader = self._reader_of(found)
             if await _has_events(reader, found):
                 return Whereabouts(reader, found)
-        raise NotFound(f"there is nothing of user {user or DEFAULT_USER} in {self.name}")
+        whom = user or DEFAULT_USER
+        raise NotFound(f"there is nothing of user {whom} in {self.name}; --user says whose past")
 
     def _reader_of(self, user: str) -> EventReader:
         if self._identities is None:

@@ -132,7 +132,6 @@ class _Supervisor:
         head = ray_host.start_ray(
             self._directory, self._record.run_id, wiring.serve_settings(self._settings)
         )
-        self._hear_signals()  # Ray put its own handlers in the place of ours
         self._write(
             ray_temp_dir=str(head.sessions),
             ray_address=head.address,

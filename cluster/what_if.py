@@ -18,6 +18,8 @@ from events.hints import hint
 if TYPE_CHECKING:
     from cluster.fork_models import ForkModel
 
+#: What the settings of the deciders may be, to show how it is written.
+_EXAMPLES = {"importance_min": 0.6, "findings_max": 50, "core_block_chars": 1000}
 _METHODS = ("from_message", "from_document")
 
 
@@ -99,11 +101,16 @@ def decider_settings(pairs: Sequence[str]) -> DeciderSettings:
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or key not in known:
+        if key not in known:
             told = hint(key, known)
             raise CommandRejected(f"{pair!r} sets nothing: expected KEY=VALUE; {told}")
+        if not equals or not value:
+            example = f"{key}={_EXAMPLES[key]}"
+            raise CommandRejected(f"{pair!r} sets nothing: give it a value, e.g. {example}")
         values[key] = value
     try:
         return msgspec.convert(values, DeciderSettings, strict=False)
     except msgspec.ValidationError as error:
-        raise CommandRejected(f"{', '.join(pairs)}: {error}") from error
+        wrong, _, at = str(error).partition(" - at `$.")  # its word for a field
+        said = f"{at.rstrip('`')}={values.get(at.rstrip('`'), '')}" if at else ", ".join(pairs)
+        raise CommandRejected(f"{said}: {wrong[:1].lower()}{wrong[1:]}") from error

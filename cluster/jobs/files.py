@@ -71,7 +71,7 @@ async def _restore(place: Place, options: Options, unit: str, tell: Tell) -> Res
 def _check_export(directory: DataDir, options: Options) -> None:
     check_free(Path(options["file"]))
     if int(options.get("from", "1")) > int(options.get("to", options.get("from", "1"))):
-        raise CommandRejected(f"--from {options['from']} is behind --to {options['to']}")
+        raise CommandRejected(f"--from {options['from']} is after --to {options['to']}")
 
 
 async def _export(place: Place, options: Options, unit: str, tell: Tell) -> Result:

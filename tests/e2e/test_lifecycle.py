@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from pathlib import Path
 
+import psutil
+
 from tests.conversation import conversation
-from tests.system import System, running_system
+from tests.system import MIRIX, START_S_MAX, System, free_port, running_system, wait_until
 
 
 def hashes(system: System) -> dict[str, str]:
@@ -39,3 +43,23 @@ def test_two_systems_run_side_by_side(tmp_path: Path, system: System) -> None:
         found = system.post("/memory/search", {"user_id": "ann", "query": "Quilla Cusco"})
         assert not [hit for hit in found["results"] if "Quilla" in hit["text"]]
     assert system.get("/status")["agents"]
+
+
+def test_a_system_stops_in_good_order_when_it_is_told_so_while_ray_starts(tmp_path: Path) -> None:
+    """SIGTERM in the middle of Ray's own start is heard as at any other time."""
+    command = [*MIRIX, "up", "--json", "--data", str(tmp_path / "data")]
+    with subprocess.Popen(
+        [*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True
+    ) as starting:
+        supervisor = psutil.Process(starting.pid)
+        wait_until(
+            lambda: "gcs_server" in {one.name() for one in supervisor.children()},
+            START_S_MAX,
+            "the first of Ray's processes",
+        )
+        starting.send_signal(signal.SIGTERM)
+        told, _ = starting.communicate(timeout=START_S_MAX)
+
+    steps = [json.loads(line)["step"] for line in told.splitlines()]
+    assert (starting.returncode, steps[-2:]) == (0, ["stopping", "stopped"])
+    assert "ready" not in steps

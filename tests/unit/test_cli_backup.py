@@ -71,7 +71,9 @@ def test_status_is_1_when_no_system_runs(
 
     assert main(arguments) == 1
 
-    assert "no system runs" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no system runs" in told
+    assert "in clear" not in told
     assert list(tmp_path.iterdir()) == []
 
 

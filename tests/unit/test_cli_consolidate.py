@@ -76,7 +76,17 @@ def test_single_memory_is_restored(url: str, capsys: pytest.CaptureFixture[str])
     (old,) = [one["id"] for one in held if one["status"] == "superseded"]
     assert asked(capsys, url, "memory", "restore", old)["status"] == "active"
     assert main(["memory", "restore", old, "--user", "ann", "--url", url]) == 2
-    assert "nothing to restore" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told == "mirix: this memory holds; there is nothing to restore\n"
+
+
+def test_user_is_named_when_there_was_nothing_to_look_at(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt name is no memory in order."""
+    assert main(["consolidate", "--user", "anne", "--dry-run", "--url", url]) == 0
+    told = capsys.readouterr().out
+    assert told == "nothing to put in order for user anne; --user says whose memory\n"
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ from typing import Any, cast
 import pytest
 
 from cluster import cli_events, wiring
+from cluster.cli import main
 from cluster.cli_events import _print
 from cluster.cli_output import WrongUse
 from cluster.data_dir import DataDir
-from cluster.log_reading import LogReader
+from cluster.log_reading import Filter, LogReader
 from events.catalogue import MessageReceived
 from events.codec import Codec
 from events.connection import Connection, LogSettings
 from events.envelope import NewEvent
-from events.errors import NotFound
+from events.errors import CommandRejected, NotFound
 from events.journal import Journal
 from events.memory_log import MemoryLog
 from events.sealing import KeyRing
@@ -88,6 +89,34 @@ async def test_reference_is_told_when_nothing_is_there(
         await reader.one(reference)
 
     assert failure.value.message == told
+
+
+async def test_position_is_refused_when_it_is_beyond_the_end(tmp_path: Path) -> None:
+    """Nothing can be there: it is a slip, not an empty answer."""
+    reader = await reader_of(tmp_path, 3, shards=2)
+
+    await reader.check(Filter(since=3, until=3))
+    for wanted in (Filter(since=4), Filter(until=4)):
+        with pytest.raises(CommandRejected, match="position 4 is beyond the end of the log, 3"):
+            await reader.check(wanted)
+
+
+@pytest.mark.parametrize("command", [["tail"], ["grep", "lisbon"]], ids=" ".join)
+def test_listing_says_so_when_no_event_matches(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr: for a program an empty answer is one."""
+
+    async def nothing(*_: object) -> int:
+        return 0
+
+    monkeypatch.setattr(cli_events, "system_here", lambda data: (None, None))
+    monkeypatch.setattr(cli_events, f"_{command[0]}", nothing)
+
+    assert main(["events", *command]) == 0
+
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "no events match\n")
 
 
 def test_show_is_asked_wrongly_when_nothing_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

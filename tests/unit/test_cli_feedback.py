@@ -87,4 +87,7 @@ def test_feedback_is_wrong_use_when_it_does_not_fit(
     }
     for reason, arguments in wrong.items():
         assert main(["memory", "feedback", *arguments, *ANN, *at(http)]) == 2
-        assert reason in " ".join(capsys.readouterr().err.split())
+        told = " ".join(capsys.readouterr().err.split())
+        assert reason in told
+        assert "HTTP" not in told
+        assert "body." not in told

@@ -46,7 +46,8 @@ def test_ingest_tells_bad_lines_when_the_rest_goes_in(
     printed = capsys.readouterr()
     summary = json.loads(printed.out)
     assert status == 0
-    assert (summary["messages"], summary["documents"]) == (2, 1)
+    assert (summary["messages"], summary["documents"], summary["already_there"]) == (2, 1, 0)
+    assert summary["seconds"] == round(summary["seconds"], 3)
     assert len(summary["bad_records"]) == 1
     assert "chat.jsonl:2: not JSON" in printed.err
     assert [(item["user"], item["content"]) for item in said.messages] == [
@@ -66,6 +67,36 @@ def test_ingest_fails_when_nothing_goes_in(
     assert "nothing went in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("empty", ["directory", "array"])
+def test_ingest_fails_when_there_is_nothing_to_read(
+    url: str, empty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a directory without anything to read nor an empty array is a success."""
+    path = tmp_path / empty
+    if empty == "directory":
+        path.mkdir()
+    else:
+        path = path.with_suffix(".json")
+        path.write_text("[]")
+
+    assert main(["ingest", str(path), "--url", url]) == 1
+    assert f"nothing to read in {path}" in capsys.readouterr().err
+
+
+def test_search_answers_in_full_when_nothing_is_found(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program gets its list, people the name of whose memory it was."""
+    asked = ["search", small_gateway.NOTHING, "--user", "anna", "--url", url]
+
+    assert main([*asked, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["results"] == []
+    for options in ([], ["--explain"]):
+        assert main([*asked, *options]) == 0
+        told = capsys.readouterr().out
+        assert told == "nothing found for user anna; --user says whose memory\n"
+
+
 def test_search_shows_one_line_a_hit(
     url: str, said: Said, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,7 +105,9 @@ def test_search_shows_one_line_a_hit(
 
     assert main([*arguments, "--url", url]) == 0
 
-    assert "Lives in Lisbon" in capsys.readouterr().out
+    head, hit = capsys.readouterr().out.splitlines()
+    assert head.split() == ["score", "tier", "when", "id", "what"]
+    assert hit.split() == ["0.500", "core", "2025-03-01", "m", "Lives", "in", "Lisbon", "[b]"]
     asked = said.searches[0]
     assert (asked["query"], asked["tiers"], asked["limit"]) == ("where", ["core"], 3)
 
@@ -148,10 +181,12 @@ def test_error_is_one_line_when_the_key_is_wrong(
         (["status"], 1, "no system runs on"),
         (["events", "tail"], 1, "no system runs on"),
         (["verify"], 1, "no system runs on"),
-        (["ingest", "/no/such/file"], 1, "no such file or directory"),
-        (["eval", "locomo", "/no/such/file"], 1, "cannot be read"),
-        (["eval", "retrieval", "/no/such/file"], 1, "cannot be read"),
-        (["eval", "extraction", "/no/such/file"], 1, "cannot be read"),
+        (["search", "x"], 1, "name another with --data, MIRIX_DATA or --url"),
+        (["status"], 1, "name another with --data or MIRIX_DATA"),
+        (["ingest", "/no/such/file"], 2, "no such file or directory"),
+        (["eval", "locomo", "/no/such/file"], 2, "cannot be read"),
+        (["eval", "retrieval", "/no/such/file"], 2, "cannot be read"),
+        (["eval", "extraction", "/no/such/file"], 2, "cannot be read"),
     ],
 )
 def test_error_is_one_line_when_a_command_cannot_be_done(

@@ -116,6 +116,23 @@ def test_list_comes_in_pages_when_there_is_more_than_one(
     assert len(mirix(lived, capsys, "list", "assistants", "--limit", "7")) == 1
 
 
+def test_list_says_so_when_there_is_more_than_is_shown(
+    lived: Lived, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, and only then: a cut list would look like all there is."""
+    asked = ["list", "messages", "--user", "alice", "--json", "--url", lived.url, "--limit"]
+
+    assert main([*asked, "3"]) == 0
+    cut = capsys.readouterr()
+    assert main([*asked, str(len(LINES))]) == 0
+    whole = capsys.readouterr()
+
+    assert len(json.loads(cut.out)) == 3
+    assert "there are more than these 3, which are the oldest: see them with --limit" in cut.err
+    assert len(json.loads(whole.out)) == len(LINES)
+    assert whole.err == ""
+
+
 def test_list_is_shown_as_lines(lived: Lived, capsys: pytest.CaptureFixture[str]) -> None:
     """A line an item; nothing is said where there is nothing; the position goes to stderr."""
     alice = ("--user", "alice")
@@ -125,8 +142,9 @@ def test_list_is_shown_as_lines(lived: Lived, capsys: pytest.CaptureFixture[str]
     assert "persona (0 characters)\nempty\n" in shown(lived, capsys, "list", "blocks", *alice)
     assert "friend  chat" in shown(lived, capsys, "list", "assistants")
     for what, told in (
-        ("semantic", "nothing is remembered here"),
-        ("messages", "nothing was said"),
+        ("semantic", "nothing is remembered in semantic for user bob; --user says whose"),
+        ("blocks", "nothing is remembered in blocks for user bob; --user says whose memory"),
+        ("messages", "nothing was said for user bob; --user says whose memory"),
         ("assistants", "there are no assistants"),
     ):
         at = ("--user", "bob", "--as-of", str(lived.before))
@@ -228,9 +246,11 @@ def test_diff_tells_what_changed_between_two_moments(
     assert "» core mem_" in lines
     assert "    status: active → superseded" in lines
     assert "+ episodic mem_" in lines
+    whole = shown(lived, capsys, "diff", "--from", str(lived.before), "--user", "alice")
+    assert "I live in Lisbon.  added, superseded since\n" in whole
     assert f"positions {lived.middle} to {lived.end}: core: " in lines
     same = shown(lived, capsys, "diff", "--from", "3", "--to", "3", "--user", "alice")
-    assert same == "positions 3 to 3: nothing differs\n"
+    assert same == ("positions 3 to 3: nothing differs for user alice; --user says whose memory\n")
     assert mirix(lived, capsys, "diff", "--from", "0", "--user", "nobody-knows")["changes"] == []
 
 
@@ -244,7 +264,9 @@ def test_diff_tells_what_changed_between_two_moments(
         (["search", "x", "--as-of", "99999"], "beyond the end of the log"),
         (["diff", "--from", "99999"], "beyond the end of the log"),
         (["diff", "--from", "0", "--to", "99999"], "beyond the end of the log"),
-        (["diff", "--from", "3", "--to", "2"], "is after to"),
+        (["diff", "--from", "3", "--to", "2"], "--from 3 is after --to 2"),
+        (["diff", "--from", "2026-02-01", "--to", "2026-01-01"], "is after --to 2026-01-01"),
+        (["list", "core", "--as-of", "99999"], "mirix: --as-of: position 99999 is"),
         (["why", "mem_nothing"], "ever held a memory mem_nothing"),
         (["history", "mem_nothing"], "ever held a memory mem_nothing"),
         (["list", "core", "--as-of", "soon"], "is no moment"),
@@ -260,7 +282,8 @@ def test_diff_tells_what_changed_between_two_moments(
         (["why", "."], "is not the id of a memory"),
         (["history", "mem x"], "is not the id of a memory"),
         (["history", ""], "is not the id of a memory"),
-        (["list", "core", "--user", ""], "user_id"),
+        (["list", "core", "--user", ""], "'--user': it is empty"),
+        (["why"], "(see `mirix why --help`)"),
     ],
 )
 def test_wrong_use_is_one_line(
@@ -271,6 +294,7 @@ def test_wrong_use_is_one_line(
 
     printed = capsys.readouterr()
     assert told in printed.err
+    assert "HTTP" not in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
 

@@ -18,7 +18,7 @@ from actors.verifying import Finding, Verdict
 from cluster import rebuilding
 from cluster.api_client import ApiClient
 from cluster.cli import main
-from cluster.cli_rebuild import _show_rebuilt, _show_verdicts
+from cluster.cli_rebuild import _show_rebuilt, _show_rolled_back, _show_verdicts
 from cluster.data_dir import DataDir, SystemRecord
 from cluster.rebuilding import Rebuilt, check_shard, rebuild_shard
 from events.codec import Codec
@@ -183,6 +183,18 @@ async def test_one_line_tells_what_was_repaired_and_how_to_go_back(
     assert (item["equal"], item["done"]) == (False, "swapped")
     with pytest.raises(MirixError, match="`mirix rebuild` repairs it"):
         _show_rebuilt(await shown(shard, dry_run=True), as_json=False)
+
+
+def test_what_was_put_back_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """And which command goes forward again: rolling back a second time does not."""
+    state = {"shard": 0, "projection": "chat", "position": 9, "state_hash": "0" * 64}
+
+    _show_rolled_back([state], as_json=False)
+
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "put back 1 state that the last rebuild replaced; `mirix rebuild` makes them anew "
+        "from the log"
+    )
 
 
 def test_first_bad_position_is_told(capsys: pytest.CaptureFixture[str]) -> None:

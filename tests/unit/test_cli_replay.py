@@ -66,6 +66,18 @@ def test_plain_run_prints_the_state_at_the_end(
     assert SECRET not in shown + json.dumps(now)
 
 
+def test_user_is_named_when_nothing_is_held(
+    events: tuple[Path, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A misspelt name has no past; who is known may not have had one then."""
+    asked = ["replay", "--from-file", str(events[0]), "--user", "usr_ann", "--to", "2020-01-01"]
+
+    assert main(asked) == 0
+
+    told = capsys.readouterr().err
+    assert "nothing is held for user usr_ann; --user says whose memory" in " ".join(told.split())
+
+
 def test_breaks_are_shown_one_by_one_between_two_moments(
     events: tuple[Path, int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +164,33 @@ def shell_over(path: Path, *breaks: str) -> tuple[ReplayShell, Stepper]:
         stepper, [parse_break(text) for text in breaks], wait, stdin=io.StringIO("")
     )
     return shell, stepper
+
+
+def test_empty_line_repeats_no_unknown_command(
+    events: tuple[Path, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be told a second time that there is none."""
+    shell, stepper = shell_over(events[0])
+
+    for line in ("next", "", "nxt", ""):
+        shell.onecmd(line)
+
+    assert stepper.position == 2
+    assert capsys.readouterr().err.count("nxt is no command") == 1
+
+
+def test_shell_names_whose_past_it_is(
+    events: tuple[Path, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the client does; the opaque id where nothing else is known."""
+    shell, stepper = shell_over(events[0])
+
+    shell.preloop()
+    ReplayShell(stepper, [], shell._wait, "ann").preloop()
+
+    opaque, named = capsys.readouterr().out.splitlines()
+    assert opaque.startswith("the past of usr_ann, position 0 of ")
+    assert named.startswith("the past of ann, position 0 of ")
 
 
 def test_commands_walk_the_past(

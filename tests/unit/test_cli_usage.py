@@ -73,6 +73,36 @@ def test_version_is_that_of_the_project(capsys: pytest.CaptureFixture[str]) -> N
     assert project["version"] == VERSION
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense"], "(see `mirix --help`)"),
+        (["why"], "(see `mirix why --help`)"),
+        (["events", "grep", "("], "(see `mirix events grep --help`)"),
+        (["up", "--port", "http"], "'--port': expected a whole number (see `mirix up --help`)"),
+        (["search", "x", "--limit", "0"], "expected a value greater than or equal to 1"),
+        (["list", "cores"], "Invalid value for 'what': 'cores' is not one of 'core'"),
+    ],
+)
+def test_usage_error_names_the_command_at_fault(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own help has what was missed."""
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_help_ends_without_an_empty_line_when_nothing_is_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Bare `mirix` tells what there is, and nothing else."""
+    assert main([]) == 2
+    printed = capsys.readouterr()
+    assert "Usage: mirix" in printed.out + printed.err
+    assert printed.err.strip() == printed.err.removesuffix("\n")
+    assert printed.err != "\n"
+
+
 @pytest.mark.parametrize("command", [[], ["search"], ["events", "tail"]], ids=" ".join)
 def test_help_has_a_short_name(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """`-h` is what many people try first."""

@@ -66,6 +66,8 @@ async def test_export_is_rejected_when_it_cannot_be(system: SmallSystem, tmp_pat
         await export(journals, tmp_path / "f", user="usr_zed")
     with pytest.raises(CommandRejected, match="are not all there"):
         await export(journals, tmp_path / "f", shard=0, first=900)
+    with pytest.raises(CommandRejected, match="first position, 4, is after the last, 2"):
+        await export(journals, tmp_path / "f", shard=0, first=4, last=2)
     with pytest.raises(CommandRejected, match="cannot be written: No such file"):
         await export(journals, tmp_path / "no" / "f", shard=0)
     assert os.listdir(tmp_path) == ["data"]

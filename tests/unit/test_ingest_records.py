@@ -85,7 +85,7 @@ def test_message_gets_the_same_id_when_a_file_is_read_again(tmp_path: Path) -> N
     [
         ({"content": ""}, "content is empty"),
         ({"role": "user"}, "content is missing; expected text"),
-        ({"content": 5}, "content is a int; expected text"),
+        ({"content": 5}, "content is an int; expected text"),
         ({"content": "x", "role": "robot"}, "role is 'robot'"),
         ({"content": "x", "time": "soon"}, "time is 'soon'"),
         ({"content": "x", "time": True}, "time is True"),

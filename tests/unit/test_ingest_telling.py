@@ -95,7 +95,7 @@ def test_directory_tells_how_many_files_it_skipped(
 
 def test_path_is_told_once_when_cases_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """The reason does not repeat the name."""
-    assert main(["eval", "extraction", "/nope.jsonl"]) == 1
+    assert main(["eval", "extraction", "/nope.jsonl"]) == 2
     assert (
         capsys.readouterr().err == "mirix: /nope.jsonl cannot be read: No such file or directory\n"
     )

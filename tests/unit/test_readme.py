@@ -43,13 +43,19 @@ def commands() -> list[list[str]]:
     return found
 
 
-def test_python_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
-    """The client's code works against a gateway, given its address and key."""
+def test_python_runs_as_it_stands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's code works against a gateway, given its address and key as the text says."""
     said = Said()
+    assert "MIRIX_URL=http" in README
+    assert "MIRIX_API_KEY=" in README
 
     with served(said) as url:
+        monkeypatch.setenv("MIRIX_URL", url)
+        monkeypatch.setenv("MIRIX_API_KEY", KEY)
         for block in blocks("python"):
-            exec(compile(block, "README.md", "exec"), {"url": url, "key": KEY})
+            exec(compile(block, "README.md", "exec"), {})
 
     assert said.messages[0]["content"] == "Yesterday I moved to Lisbon."
     assert said.searches[0]["query"] == "When did I move?"
@@ -68,6 +74,15 @@ def test_command_is_there_with_its_options(
 
     printed = capsys.readouterr().out
     assert not [word for word in command if word.startswith("-") and word not in printed]
+
+
+def test_files_that_are_put_in_are_there() -> None:
+    """The example of `ingest` works in a clone as it is printed."""
+    (shown,) = [words for words in commands() if words[0] == "ingest"]
+    files = [word for word in shown[1:] if "/" in word]
+
+    assert files
+    assert not [file for file in files if not (ROOT / file).is_file()]
 
 
 def test_make_targets_are_there() -> None:

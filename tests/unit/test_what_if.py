@@ -76,6 +76,21 @@ def test_wrong_settings_are_told_in_one_line(pair: str) -> None:
     with pytest.raises(CommandRejected) as told:
         decider_settings([pair])
     assert "\n" not in told.value.message
+    assert "$." not in told.value.message
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("importance_min", "give it a value, e.g. importance_min=0.6"),
+        ("importance_min=x", "importance_min=x: expected `float`, got `str`"),
+        ("importance_mni=1", "did you mean importance_min?"),
+    ],
+)
+def test_wrong_setting_is_told_with_what_to_do(pair: str, message: str) -> None:
+    """A value that is missing is not a name that is wrong."""
+    with pytest.raises(CommandRejected, match=re.escape(message)):
+        decider_settings([pair])
 
 
 PROVIDERS = ModelSettings(

@@ -13,6 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 KEY = "k-test"
+#: The question to which there is no hit.
+NOTHING = "nothing"
 #: What the one hit says of its signals when it is asked to explain itself.
 EXPLAINED = {
     "words": {"value": 0.4, "rank": 3, "weight": 0.3},
@@ -58,11 +60,10 @@ def fake_gateway(said: Said) -> FastAPI:
         explained = {"explain": EXPLAINED} if said.searches[-1].get("explain") else {}
         hit = {"id": "m", "tier": "core", "text": "Lives in\nLisbon [b]", "score": 0.5}
         when = {"said_at": "2025-03-01T09:00:00Z", "recorded_at": "2026-11-20T09:00:00Z"}
-        return {
-            "search_id": "s",
-            "position": 1,
-            "results": [{**hit, **when, "source": {}, **explained}],
-        }
+        found = {"search_id": "s", "position": 1}
+        if said.searches[-1]["query"] == NOTHING:
+            return {**found, "results": []}
+        return {**found, "results": [{**hit, **when, "source": {}, **explained}]}
 
     @app.get("/api/v1/agents/")
     async def profiles() -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ from actors.queries import (
 )
 from actors.questions import answering
 from actors.readers import read
+from actors.settings import RankingSettings
 from actors.shell import Shell
 from actors.swapping import Swapping
 from actors.tools import LocalTools
@@ -72,7 +73,7 @@ class AgentProcess:
         models: ModelSettings | None = None,
         shards: int = 1,
         questions: EmbeddingService | None = None,
-        ranker: Mapping[str, float] | None = None,
+        ranking: RankingSettings | None = None,
         snapshot_every_events: int = 20_000,
         snapshot_every_s: float = 3600.0,
         retry_wait_s: float = 0.2,
@@ -80,8 +81,7 @@ class AgentProcess:
     ) -> None:
         """Put an agent together.
 
-        The search agent needs `questions`, which embeds them, and ranks with the weights of
-        `ranker` (none: those set by hand).
+        The search agent needs `questions`, which embeds them, and searches as `ranking` says.
         """
         models = models or ModelSettings()
         self._journal, self._signals = journal, signals
@@ -127,7 +127,7 @@ class AgentProcess:
         if give_way_s and agent in OWNERS:
             self.shell.arriving = partial(_give_way, give_way_s)
         if agent == "search":
-            self.searcher = _searcher(self.shell, journal, questions, ranker or {}, models)
+            self.searcher = _searcher(self.shell, journal, questions, ranking, models)
             self.shell.arriving = self.searcher.foresee
 
     def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
@@ -249,13 +249,12 @@ def _searcher(
     shell: Shell,
     journal: Journal,
     questions: EmbeddingService | None,
-    ranker: Mapping[str, float],
+    ranking: RankingSettings | None,
     models: ModelSettings,
 ) -> Searcher:
     # With its index; one agent of nine needs it.
     from actors.searching import Searcher
-    from projections.retrieval.ranking import Weights
 
     if questions is None:
         raise TypeError("the search agent needs an embedder for questions")
-    return Searcher(shell, journal, questions, Weights(**ranker), foresight(models))
+    return Searcher(shell, journal, questions, ranking, foresight(models))

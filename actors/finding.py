@@ -12,12 +12,13 @@ import structlog
 
 from actors.embedding import ModelNotServed
 from actors.queries import CountAll, FoundMemory, SearchMemories
+from actors.settings import RankingSettings
 from projections.retrieval.passage import Hit, SearchRequest, Vector
+from projections.retrieval.ranking import Weights
 
 if TYPE_CHECKING:
     from actors.ports import EmbeddingService
     from projections.retrieval.index import RetrievalIndex
-    from projections.retrieval.ranking import Weights
 
 log = structlog.get_logger(__name__)
 
@@ -75,16 +76,20 @@ def find(
     index: RetrievalIndex,
     request: SearchMemories,
     vector: Vector | None,
-    weights: Weights | None = None,
+    ranking: RankingSettings | None = None,
 ) -> tuple[FoundMemory, ...]:
     """Search one user's passages; `vector` is that of `text_to_embed`.
 
-    `weights` are those of the system's ranker; None: those set by hand.
+    `ranking` is the system's; None: as it is without any settings.
     """
-    return tuple(map(_found, index.search(wanted_by(request, vector), weights)))
+    ranking = ranking or RankingSettings()
+    wanted = wanted_by(request, vector, ranking.exact_max)
+    return tuple(map(_found, index.search(wanted, Weights(**ranking.weights))))
 
 
-def wanted_by(request: SearchMemories, vector: Vector | None) -> SearchRequest:
+def wanted_by(
+    request: SearchMemories, vector: Vector | None, exact_max: int | None = None
+) -> SearchRequest:
     """Return the request as the index takes it."""
     return SearchRequest(
         user=request.user,
@@ -102,6 +107,7 @@ def wanted_by(request: SearchMemories, vector: Vector | None) -> SearchRequest:
         assistant=request.assistant,
         explain=request.explain,
         exclude=request.exclude_ids,
+        exact_max=exact_max,
     )
 
 

@@ -110,7 +110,7 @@ class AgentActor:
                 models=settings.models,
                 shards=settings.log.shards,
                 questions=questions,
-                ranker=settings.ranker,
+                ranking=settings.ranking,
                 snapshot_every_events=settings.snapshot_every_events,
                 snapshot_every_s=settings.snapshot_every_s,
                 retry_wait_s=settings.retry_wait_s,
@@ -182,7 +182,7 @@ class PastActor:
                 snapshots=SnapshotDirectory(settings.snapshots_dir / f"{self._shard}", keys),
                 embedding=embedding_service(settings),
                 keys=keys,
-                ranker=settings.ranker,
+                ranking=settings.ranking,
             )
             stack.push_async_callback(self._past.close)
             self._ready.set()

@@ -6,7 +6,7 @@ The same shells, deciders and projections as on a cluster; only the hosting diff
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from actors.names import AGENTS, Agent
 from actors.past.past import Past
 from actors.past.queries import PastQuery
 from actors.queries import Query
+from actors.settings import RankingSettings
 from events.journal import Journal
 from events.signals import Signals
 from projections.snapshots import NoSnapshots, SnapshotStore
@@ -30,7 +31,7 @@ def local_agents(
     embedder: Embedder,
     snapshots: Callable[[Agent], SnapshotStore] = lambda agent: NoSnapshots(),
     models: ModelSettings | None = None,
-    ranker: Mapping[str, float] | None = None,
+    ranking: RankingSettings | None = None,
     others: Sequence[Embedder] = (),
     give_way_s: float = 0.0,
 ) -> dict[Agent, AgentProcess]:
@@ -50,7 +51,7 @@ def local_agents(
             ask=ask,
             models=models,
             questions=LocalEmbedding(embedder, *others),
-            ranker=ranker,
+            ranking=ranking,
             retry_wait_s=0.05,
             give_way_s=give_way_s,
         )
@@ -65,7 +66,7 @@ async def local_backend(
     signals: Signals,
     embedder: Embedder,
     models: ModelSettings | None = None,
-    ranker: Mapping[str, float] | None = None,
+    ranking: RankingSettings | None = None,
     others: Sequence[Embedder] = (),
 ) -> AsyncIterator[AgentsBackend]:
     """Run all agents of all shards while the context lasts; yields the gateway's backend.
@@ -73,7 +74,7 @@ async def local_backend(
     `embedder` is the system's own; `others` are there for people whose vectors are of those.
     """
     shards = [
-        local_agents(journal, signals, embedder, models=models, ranker=ranker, others=others)
+        local_agents(journal, signals, embedder, models=models, ranking=ranking, others=others)
         for journal in journals
     ]
 
@@ -88,7 +89,7 @@ async def local_backend(
             snapshots=NoSnapshots(),
             embedding=LocalEmbedding(embedder, *others),
             keys=journal.codec.keys,
-            ranker=ranker,
+            ranking=ranking,
         )
         for journal in journals
     ]

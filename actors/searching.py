@@ -19,6 +19,7 @@ from actors.finding import Question, count, find, question_of, vector_of
 from actors.ports import EmbeddingService
 from actors.queries import CountAll, Foresee, FoundMemory, SearchMemories, SearchOutcome
 from actors.search_records import SearchRecords
+from actors.settings import RankingSettings
 from actors.shell import Shell
 from events.catalogue import MessageReceived
 from events.envelope import Event
@@ -26,7 +27,6 @@ from events.ids import random_id
 from events.journal import Journal
 from projections.retrieval.index import RetrievalIndex
 from projections.retrieval.passage import Vector
-from projections.retrieval.ranking import HAND_SET, Weights
 from projections.retrieval_projection import RetrievalProjection
 
 #: People whose words are written ahead of their next search: those who searched last.
@@ -67,14 +67,14 @@ class Searcher:
         shell: Shell,
         journal: Journal,
         embedding: EmbeddingService,
-        weights: Weights = HAND_SET,
+        ranking: RankingSettings | None = None,
         foresight: Foresight = lambda user, tenant, message: None,
     ) -> None:
         """Put it together; `foresight` tells which search the answer to a message begins with."""
         self.records = SearchRecords(journal)
         self._shell = shell
         self._embedding = embedding
-        self._weights = weights
+        self._ranking = ranking
         self._foresight = foresight
         self._foreseen: dict[SearchMemories, Begun] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
@@ -137,7 +137,7 @@ class Searcher:
 
         def look() -> tuple[Found, Question | None]:
             index = self._index
-            results = find(index, request, vector, self._weights)
+            results = find(index, request, vector, self._ranking)
             found = Found(self._shell.applied, results, index.stamp(request.user))
             return found, question_of(index, request)
 

@@ -12,11 +12,22 @@ from events.connection import LogSettings
 from events.errors import Misconfigured
 
 
+class RankingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How memories are searched, now and as of any moment.
+
+    `weights` has one for each signal of the ranking; empty: those set by hand. Up to `exact_max`
+    passages of a person every score is computed, beyond those of a short list
+    (`docs/retrieval.md`).
+    """
+
+    weights: dict[str, float] = {}
+    exact_max: int = 4096
+
+
 class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where log, keys, snapshots and models are, and how the agents work; times in seconds.
 
     `embedding_model` is the name of a model of vectors on Ray Serve; empty: the local embedder.
-    `ranker` has a weight for each signal of the ranking; empty: those set by hand.
     `give_way_s` is how much later the memory agents take up a message that wants an answer, so that
     the answer has the cores.
     """
@@ -37,7 +48,7 @@ class ActorSettings(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float = 120.0
     log_level: str = "info"
     models: ModelSettings = ModelSettings()
-    ranker: dict[str, float] = {}
+    ranking: RankingSettings = RankingSettings()
 
     def __post_init__(self) -> None:
         """Refuse values that no agent can work with.

@@ -32,6 +32,9 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=1024, description="a whole number f
 Events = Annotated[
     int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
 ]
+Exact = Annotated[
+    int, msgspec.Meta(ge=1, le=10_000_000, description="a whole number from 1 to 10000000")
+]
 Kept = Annotated[int, msgspec.Meta(ge=2, le=1000, description="a whole number from 2 to 1000")]
 Seconds = Annotated[
     float, msgspec.Meta(gt=0, le=86_400, description="a number of seconds above 0, at most 86400")
@@ -67,7 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may decide; each package's own settings are made from it.
 
     `url` and `api_key` reach a system elsewhere; `bootstrap_key` presets the first service key.
-    `ranker` is the file of a trained one (docs/ranker.md); empty: the weights set by hand.
+    `ranker` is the file of a trained one (docs/ranker.md); empty: the weights set by hand. Up to
+    `search_exact_max` passages of a person a search computes every score (docs/retrieval.md).
     `llm` and what begins so is one language model, `models` are the tables of several
     (`cluster.model_settings`, docs/models.md).
     """
@@ -86,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshots_kept: Kept = 8
     consolidate_every_h: Hours = 0.0
     ranker: str = ""
+    search_exact_max: Exact = 4096
     ready_timeout_s: Seconds = 120.0
     stop_timeout_s: Seconds = 60.0
     log_level: LogLevel = "info"

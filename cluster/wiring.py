@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.settings import ActorSettings
+from actors.settings import ActorSettings, RankingSettings
 from cluster.data_dir import DataDir, SystemRecord
 from cluster.model_settings import VLLM, model_settings, served_name
 from cluster.settings import Settings
@@ -76,7 +76,7 @@ def actor_settings(settings: Settings, log: LogSettings) -> ActorSettings:
         log_level=settings.log_level,
         models=model_settings(settings),
         embedding_model=embedding_model(settings),
-        ranker=ranker_of(settings),
+        ranking=RankingSettings(weights=ranker_of(settings), exact_max=settings.search_exact_max),
     )
 
 

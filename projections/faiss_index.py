@@ -141,6 +141,11 @@ class VectorIndex:
         found, cosines = _best(self._copy_of(self._place_of[rows]), vector, limit)
         return rows[found], cosines
 
+    def every(self, vector: Vectors) -> tuple[Rows, Vectors]:
+        """Return all rows and their cosines with `vector`, nearest first."""
+        places, cosines = _best(self._flat, vector, len(self))
+        return self._row_at[places], cosines
+
     def short_list(
         self, vector: Vectors, limit: int, allowed: npt.NDArray[np.bool_] | None = None
     ) -> Rows:

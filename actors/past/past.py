@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -48,6 +47,7 @@ from actors.queries import (
     SearchOutcome,
 )
 from actors.readers import read
+from actors.settings import RankingSettings
 from events.envelope import NOBODY
 from events.errors import CommandRejected, DeadlineExceeded
 from events.journal import EventReader
@@ -81,12 +81,12 @@ class Past:
         snapshots: SnapshotStore,
         embedding: EmbeddingService,
         keys: KeyRing | None,
-        ranker: Mapping[str, float] | None = None,
+        ranking: RankingSettings | None = None,
     ) -> None:
         self._reader = reader
         self._embedding = embedding
         self._keys = keys
-        self._ranker = ranker or {}
+        self._ranking = ranking
         self._moments = Moments(reader)
         self._views = Views(reader, snapshots, keys)
         self._vectors: OrderedDict[Question, Vector] = OrderedDict()
@@ -203,15 +203,13 @@ class Past:
     async def _search(self, request: SearchMemories, position: int) -> SearchOutcome:
         # With numpy and the ranking below it: most that is asked of the past is no search.
         from actors.finding import find, question_of
-        from projections.retrieval.ranking import Weights
 
-        # As the search agent ranks now: what is asked of the past is what was known, not how.
-        weights = Weights(**self._ranker)
         async with self._views.lease(("search",), request.user, position) as projections:
             index = _index_of(projections["search"])
             question = await self._views.on_view(lambda: question_of(index, request))
             vector = await self._vector_of(request, question)
-            results = await self._views.on_view(lambda: find(index, request, vector, weights))
+            # As the search agent ranks now: what is asked of the past is what was known, not how.
+            results = await self._views.on_view(lambda: find(index, request, vector, self._ranking))
         # Nothing is recorded of this search, so it has no id.
         return SearchOutcome(search_id="", position=position, results=results)
 

@@ -84,7 +84,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     `until` bound `said_at`, `occurred_since` and `occurred_until` the day that a passage speaks of
     (where it names none, the day it was said), all inclusive. `assistant` is the profile that it
     was said to. `explain` adds each signal's value to the hits. What is in `exclude`, by id, is not
-    looked for.
+    looked for. Up to `exact_max` passages every score is computed (None: up to the usual number).
     """
 
     user: str
@@ -103,6 +103,7 @@ class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     include_ended: bool = False
     explain: bool = False
     exclude: tuple[str, ...] = ()
+    exact_max: int | None = None
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,7 +18,6 @@ from projections.retrieval.passage import (
     Hit,
     Passage,
     SearchRequest,
-    Vector,
     hit_of,
 )
 from projections.retrieval.question import Question, read_question
@@ -48,11 +47,11 @@ def search_shelf(shelf: Shelf, request: SearchRequest, weights: Weights) -> list
             rows, signals = _measured(shelf, request, question, allowed)
             scores = fuse(signals, weights)
         case "bm25":
-            found = _word_scores(shelf.bm25, shelf, request.query, allowed)
+            found = _word_scores(shelf.bm25, shelf, request, request.query, allowed)
             rows, scores = found.among(allowed[found.rows])
             scores = np.round(scores, 5)
         case "embedding":
-            cosines = _cosines(shelf, request.vector, allowed, np.zeros(0, np.int64))
+            cosines = _cosines(shelf, request, allowed, np.zeros(0, np.int64))
             rows = np.flatnonzero(allowed & (cosines != 0))
             scores = np.round(cosines[rows], 5)
         case "string_match":
@@ -90,12 +89,12 @@ def _today(shelf: Shelf) -> date:
 def _measured(
     shelf: Shelf, request: SearchRequest, question: Question, allowed: Allowed
 ) -> tuple[Rows, Signals]:
-    words = _word_scores(shelf.bm25, shelf, question.bare, allowed)
-    together = _word_scores(shelf.bm25_together, shelf, question.bare, allowed)
+    words = _word_scores(shelf.bm25, shelf, request, question.bare, allowed)
+    together = _word_scores(shelf.bm25_together, shelf, request, question.bare, allowed)
     chosen = np.zeros(len(allowed), np.bool_)
     for found in (words, together):
         chosen[_best(found, allowed)] = True
-    cosines = _cosines(shelf, request.vector, allowed, np.flatnonzero(chosen))
+    cosines = _cosines(shelf, request, allowed, np.flatnonzero(chosen))
     near = np.flatnonzero(cosines > 0)
     chosen[_best(Scored(near, cosines[near]), allowed)] = True
     rows = _with_adjacent(shelf, chosen, allowed)
@@ -116,6 +115,7 @@ def _measured(
 def _word_scores(
     score: Callable[[str, int, Sequence[int] | None], Scored],
     shelf: Shelf,
+    request: SearchRequest,
     query: str,
     allowed: Allowed,
 ) -> Scored:
@@ -126,7 +126,7 @@ def _word_scores(
     candidates there are is thus the same as if the filters had come first.
     """
     open_rows = int(np.count_nonzero(allowed))
-    if len(shelf) <= _ALL or not open_rows:
+    if len(shelf) <= _exact_max(request) or not open_rows:
         return score(query, len(shelf), None)
     if open_rows <= _FEW:
         return score(query, open_rows, np.flatnonzero(allowed).tolist())
@@ -142,18 +142,19 @@ def _word_scores(
         limit *= _MORE
 
 
-def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed, chosen: Rows) -> Floats:
+def _cosines(shelf: Shelf, request: SearchRequest, allowed: Allowed, chosen: Rows) -> Floats:
     """Return the cosine of each row that has a vector, 0 elsewhere; float32 [rows].
 
     On a small shelf of all rows, because neighbours count that a filter keeps out of the result. On
     a large one of those among which the nearest are, of the candidates `chosen` by words, and of
     the messages next to these.
     """
+    vector = request.vector
     cosines = np.zeros(len(allowed), np.float32)
     if vector is None or shelf.vectors is None or len(vector) != shelf.vectors.dimension:
         return cosines
-    if len(shelf.vectors) <= _ALL:
-        rows, found = shelf.vectors.nearest(vector, _ALL)
+    if len(shelf.vectors) <= _exact_max(request):
+        rows, found = shelf.vectors.every(vector)
         cosines[rows] = found
         return cosines
     anchors = anchors_of(shelf, chosen)
@@ -164,6 +165,10 @@ def _cosines(shelf: Shelf, vector: Vector | None, allowed: Allowed, chosen: Rows
     rows = np.flatnonzero(wanted[:-1])
     cosines[rows] = shelf.vectors.cosines(vector, rows)
     return cosines
+
+
+def _exact_max(request: SearchRequest) -> int:
+    return _ALL if request.exact_max is None else request.exact_max
 
 
 def _best(found: Scored, allowed: Allowed) -> Rows:

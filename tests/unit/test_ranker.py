@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.settings import RankingSettings
 from cluster.cli import main
 from cluster.cli_up import _as_options
 from cluster.settings import compose
@@ -160,7 +161,7 @@ async def test_search_ranks_with_the_ranker_when_one_is_chosen() -> None:
     short, long = "My tap drips.", "The weather was fine all over the country on that day, too."
     found = {}
     for name, ranker in (("hand-set", None), ("by length", BY_LENGTH)):
-        async with remembering(ranker=ranker) as (gateway, client):
+        async with remembering(ranking=RankingSettings(weights=ranker or {})) as (gateway, client):
             await gateway.say(client, "ann", long, short)
             body = {"user_id": "ann", "query": "drips tap weather", "tiers": ["conversation"]}
             then = {**body, "as_of": await gateway.end()}

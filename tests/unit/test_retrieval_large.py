@@ -82,6 +82,19 @@ def test_large_index_equals_one_filled_afresh_after_any_history(
                 assert search_as(live, question, **asked) == search_as(other, question, **asked)
 
 
+@pytest.mark.usefixtures("_small_is_large")
+def test_every_score_is_computed_up_to_a_size_that_can_be_set() -> None:
+    """Beyond it a short list is made, of which nothing is measured that is not on it."""
+    texts = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:9]]
+    live = play([(kind, at, text) for at, text in enumerate(texts) for kind in ("say", "embed")])
+    size = live.size("ada")
+    found = {
+        exact_max: len(search_as(live, WORDS[0], method="embedding", limit=50, exact_max=exact_max))
+        for exact_max in (None, size - 1, size)
+    }
+    assert found[size] > found[size - 1] == found[None]
+
+
 def history(seed: int) -> Iterator[Payload]:
     """Yield what happens to the memories of one person: made, revised, ended, forgotten."""
     chance = random.Random(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from actors.backend import AgentsBackend
 from actors.embedding import HashEmbedder
 from actors.local import local_backend
+from actors.settings import RankingSettings
 from events.catalogue import ServiceKeyIssued
 from events.clock import FixedClock
 from events.codec import Codec
@@ -81,7 +82,7 @@ class PastGateway:
 async def remembering(
     shards: int = 1,
     settings: ServeSettings | None = None,
-    ranker: Mapping[str, float] | None = None,
+    ranking: RankingSettings | None = None,
 ) -> AsyncIterator[tuple[PastGateway, httpx2.AsyncClient]]:
     """Yield a gateway over running agents, and a client of the default tenant."""
     keystore, clock = MemoryKeyStore(b"m" * 32), FixedClock()
@@ -93,7 +94,7 @@ async def remembering(
             for key, tenant in ((KEY, "default"), (OTHER_KEY, "other"))
         ]
     )
-    async with local_backend(journals, MemorySignals(), HashEmbedder(), ranker=ranker) as backend:
+    async with local_backend(journals, MemorySignals(), HashEmbedder(), ranking=ranking) as backend:
         app = build_app(settings or ServeSettings(), backend, keystore, clock=clock)
         gateway = PastGateway(app, backend, clock, keystore, journals)
         async with gateway.client() as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import nats.errors
 import structlog
@@ -64,17 +64,8 @@ class NatsSignals:
         async def receive(message: Msg) -> None:
             queue.put(message.subject.removeprefix(_PREFIX), message.data)
 
-        try:
-            subscription = await self._client.subscribe(_PREFIX + subject, cb=receive)
-            await self._client.flush(timeout=max(1, round(self._deadline_s)))
-        except nats.errors.Error as error:
-            raise Unavailable(f"no connection to listen to {subject} over ({error})") from error
-        try:
+        async with self._listening(subject, receive):
             yield aiter(queue)
-        finally:
-            # A closed connection has no subscriptions left to end.
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
 
     async def ask(self, subject: str, body: bytes, timeout_s: float) -> bytes:
         """Return the answer of the one who answers under a subject.
@@ -114,18 +105,36 @@ class NatsSignals:
             task.add_done_callback(answering.discard)
 
         try:
-            subscription = await self._client.subscribe(_PREFIX + subject, cb=asked)
-            await self._client.flush(timeout=max(1, round(self._deadline_s)))
-        except nats.errors.Error as error:
-            raise Unavailable(f"no connection to answer {subject} over ({error})") from error
-        try:
-            yield
+            async with self._listening(subject, asked):
+                yield
         finally:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
             for task in tuple(answering):
                 task.cancel()
             await asyncio.gather(*answering, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _listening(
+        self, subject: str, receive: Callable[[Msg], Awaitable[None]]
+    ) -> AsyncIterator[None]:
+        """Receive what is sent while the context lasts; the server knows of it once entered.
+
+        Raises:
+            Unavailable: there is no connection.
+        """
+        subscription = None
+        try:
+            try:
+                subscription = await self._client.subscribe(_PREFIX + subject, cb=receive)
+                await self._client.flush(timeout=max(1, round(self._deadline_s)))
+            except nats.errors.Error as error:
+                raise Unavailable(f"no connection to listen to {subject} ({error})") from error
+            yield
+        finally:
+            # One that was given up would come to life when the connection is back. A closed
+            # connection has no subscriptions left to end.
+            if subscription is not None:
+                with contextlib.suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
 
     async def _answer(self, message: Msg, answerer: Answerer) -> None:
         await self._respond(message, await answerer(message.data))

@@ -128,7 +128,7 @@ class AgentProcess:
             self.shell.arriving = partial(_give_way, give_way_s)
         if agent == "search":
             self.searcher = _searcher(self.shell, journal, questions, ranking, models)
-            self.shell.arriving = self.searcher.foresee
+            self.shell.arriving = self.searcher.foreseen.foresee
 
     def _among(self, agent: Agent, ask: AskPeer) -> AskPeer:
         """Answer what an agent asks itself without a way around."""
@@ -201,7 +201,7 @@ class AgentProcess:
                     query, min_position=min_position, timeout_s=timeout_s
                 )
             case Foresee():
-                return self.searcher.expect(query)
+                return self.searcher.foreseen.expect(query)
             case CountAll():
                 return await self.searcher.count(query)
             case AwaitRecorded(search_id=search_id):

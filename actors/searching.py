@@ -1,8 +1,8 @@
 """The search agent's answering half: question in, hits out.
 
 One hop from the gateway: the question is embedded and the index asked in this process. What an
-answer to a message will ask for is searched while the message is being recorded, before anybody
-asks; what was searched goes on the record behind the answer (`search_records`).
+answer to a message will ask for is searched before anybody asks (`foreseeing`); what was searched
+goes on the record behind the answer (`search_records`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 from actors.chatting.retrieving import Foresight
 from actors.finding import Question, count, find, question_of, vector_of
+from actors.foreseeing import Foreseen, Found
 from actors.ports import EmbeddingService
-from actors.queries import CountAll, Foresee, FoundMemory, SearchMemories, SearchOutcome
+from actors.queries import CountAll, SearchMemories, SearchOutcome
 from actors.search_records import SearchRecords
 from actors.settings import RankingSettings
 from actors.shell import Shell
-from events.catalogue import MessageReceived
-from events.envelope import Event
 from events.ids import random_id
 from events.journal import Journal
 from projections.retrieval.index import RetrievalIndex
@@ -35,28 +33,6 @@ READY_MAX = 64
 READY_PAUSE_S = 0.02
 #: How long nothing is made anew after something was, in times of what that took.
 RENEWAL_PAUSES = 4
-#: How long a search that was begun ahead waits to be asked for, and how many may.
-FORESEEN_S = 2.0
-FORESEEN_MAX = 64
-#: How long the handling of a message lets its own search go first.
-FIRST_S = 0.02
-#: What is asked for has to be there by then.
-FORESEEN_TIMEOUT_S = 30.0
-
-
-class Found(NamedTuple):
-    """What was found, the position of the index then, and the stamp of the person in it."""
-
-    position: int
-    results: tuple[FoundMemory, ...]
-    stamp: int
-
-
-class Begun(NamedTuple):
-    """A search that was begun ahead; one of a person with `stamp` has all that was before it."""
-
-    search: asyncio.Task[Found]
-    stamp: int | None
 
 
 class Searcher:
@@ -75,8 +51,9 @@ class Searcher:
         self._shell = shell
         self._embedding = embedding
         self._ranking = ranking
-        self._foresight = foresight
-        self._foreseen: dict[SearchMemories, Begun] = {}
+        self.foreseen = Foreseen(
+            foresight, self._find, lambda user: self._index.stamp(user), shell.gate
+        )
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._stale = asyncio.Event()
 
@@ -96,7 +73,7 @@ class Searcher:
         Raises:
             DeadlineExceeded: the index did not get there in `timeout_s` seconds.
         """
-        found = await self._foreseen_for(request, min_position)
+        found = await self.foreseen.claim(request, min_position)
         if found is None:
             found = await self._find(request, min_position, timeout_s)
         self._recent[request.user] = None
@@ -147,89 +124,7 @@ class Searcher:
         """Return how many passages the index holds, of one user or of all."""
         return await self._shell.on_state(lambda: count(self._index, query))
 
-    # --- ahead of what is asked -----------------------------------------------------------------
-
-    def expect(self, coming: Foresee) -> None:
-        """Begin the search for the answer to a message that is on its way into the log."""
-        request = self._foresight(coming.user, coming.tenant, coming.message)
-        if request is not None and request not in self._foreseen:
-            self._begin(request, 0, None)
-
-    async def foresee(self, events: Sequence[Event]) -> None:
-        """Begin the searches that answers will begin with: the chat agent is about to ask.
-
-        One that was begun already, and has found what there was before the message, counts.
-        """
-        heard: set[str] = set()
-        for event in events:
-            request = self._request_of(event)
-            if request is not None:
-                before = event.position - 1
-                alone = event.user not in heard
-                search = self._sure(request, alone) or self._begin(
-                    request, before, self._index.stamp(event.user) if alone else None
-                )
-                if search is not None and self._shell.gate.position >= before:
-                    # What is kept of the message comes after: both would want this process at once.
-                    await asyncio.wait({search}, timeout=FIRST_S)
-            heard.add(event.user)
-
-    def _request_of(self, event: Event) -> SearchMemories | None:
-        message = event.payload
-        if not isinstance(message, MessageReceived):
-            return None
-        return self._foresight(event.user, event.envelope.tenant, message)
-
-    def _sure(self, request: SearchMemories, alone: bool) -> asyncio.Task[Found] | None:
-        """Return a search that was begun, if what it finds is all that was before its message.
-
-        So it is when nothing of the person has changed between it and now, and nothing of theirs
-        is waiting to be applied before the message (`alone`).
-        """
-        begun = self._foreseen.get(request)
-        if begun is None or not alone:
-            return None
-        stamp = self._index.stamp(request.user)
-        search = begun.search
-        if search.done() and (
-            search.cancelled() or search.exception() or search.result().stamp != stamp
-        ):
-            return None
-        self._foreseen[request] = Begun(search, stamp)
-        return search
-
-    def _begin(
-        self, request: SearchMemories, before: int, stamp: int | None
-    ) -> asyncio.Task[Found] | None:
-        """Begin a search that has `before`; None where too many are begun already."""
-        old = self._foreseen.pop(request, None)
-        if old is not None:
-            old.search.cancel()
-        if len(self._foreseen) >= FORESEEN_MAX:
-            return None
-        search = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
-        self._foreseen[request] = Begun(search, stamp)
-        asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, search)
-        return search
-
-    async def _foreseen_for(self, request: SearchMemories, min_position: int) -> Found | None:
-        """Return what was searched ahead, if it has `min_position`."""
-        begun = self._foreseen.pop(request, None)
-        if begun is None:
-            return None
-        found = await begun.search
-        has_all = found.position >= min_position or found.stamp == begun.stamp
-        return found if has_all else None
-
-    def _forget(self, request: SearchMemories, search: asyncio.Task[Found]) -> None:
-        """Drop what nobody asked for."""
-        begun = self._foreseen.get(request)
-        if begun is None or begun.search is not search:
-            return
-        del self._foreseen[request]
-        search.cancel()
-        if search.done() and not search.cancelled():
-            search.exception()  # seen, so that nothing is said of it: nobody wanted it
+    # --- beside what is asked --------------------------------------------------------------------
 
     async def run(self) -> None:
         """Record what was searched, and be ready for what will be, until cancelled."""

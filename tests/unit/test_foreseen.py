@@ -13,11 +13,12 @@ import pytest
 from actors.agent import AgentProcess
 from actors.chatting.retrieving import HITS_MAX, HITS_WITH_WINDOW_MAX, foresight, search_of
 from actors.embedding import HashEmbedder
+from actors.foreseeing import FORESEEN_MAX
 from actors.local import local_agents
 from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
 from actors.names import OWNERS
 from actors.queries import Foresee, SearchMemories
-from actors.searching import FORESEEN_MAX, Searcher
+from actors.searching import Searcher
 from events.catalogue import MessageReceived
 from events.codec import Codec
 from events.envelope import Event, NewEvent
@@ -85,14 +86,13 @@ async def test_what_an_answer_will_ask_for_is_searched_before_it_asks() -> None:
         event = await said(journal, ASKED, 2)
         request = request_of(event)
         searcher = searcher_of(process)
-        while request not in searcher._foreseen:  # noqa: ASYNC110  # nobody tells of it
+        while (begun := searcher.foreseen.search_for(request)) is None:  # noqa: ASYNC110  # unheard
             await asyncio.sleep(0.001)
-        begun = searcher._foreseen[request].search
         outcome = await searcher.search(request, min_position=event.position - 1)
         assert begun.done()
         assert begun.result()[:2] == (outcome.position, outcome.results)
         assert [hit.text for hit in outcome.results] == ["I bought a kiln"]
-        assert request not in searcher._foreseen
+        assert searcher.foreseen.search_for(request) is None
 
 
 def coming(text: str, number: int) -> tuple[NewEvent, Foresee]:
@@ -100,6 +100,12 @@ def coming(text: str, number: int) -> tuple[NewEvent, Foresee]:
     event = new_message(text, number, answer_wanted=True)
     assert isinstance(event.payload, MessageReceived)
     return event, Foresee(user=event.user, tenant=event.tenant, message=event.payload)
+
+
+def request_of_coming(coming: Foresee) -> SearchMemories:
+    found = foresight(ModelSettings())(coming.user, coming.tenant, coming.message)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("between", [None, "usr_bob", "usr_ann"])
@@ -112,7 +118,8 @@ async def test_search_begun_before_the_message_counts_unless_the_person_said_mor
         await process.shell.wait_for(first, 10)
         searcher, (event, foresee) = searcher_of(process), coming(ASKED, 3)
         await process.ask(foresee)
-        (early,) = [begun.search for begun in searcher._foreseen.values()]
+        early = searcher.foreseen.search_for(request_of_coming(foresee))
+        assert early is not None
         await early
         more = [] if between is None else [new_message("A kiln in Porto", 2, user=between)]
         position = (await journal.append([*more, event]))[-1]
@@ -141,7 +148,7 @@ async def test_no_more_is_foreseen_than_fits() -> None:
     async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
         events = [await said(journal, f"{ASKED} {n}", n) for n in range(FORESEEN_MAX + 5)]
         await process.shell.wait_for(events[-1].position, 10)
-        assert len(searcher_of(process)._foreseen) <= FORESEEN_MAX
+        assert len(searcher_of(process).foreseen) <= FORESEEN_MAX
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def chat(
     take `--pairs 0`: what it adds by failing is not ours.
     """
     from cluster.bench_chat import bench_chat
-    from cluster.model_settings import check_address
+    from cluster.model_tables import check_address
 
     check_address(provider, "--provider")
     system = None

@@ -16,8 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from actors.models.settings import ProviderSettings
-from cluster.model_settings import provider_tables
-from cluster.vllm_models import vllm_table
+from cluster.model_tables import provider_tables, vllm_table
 from events.errors import Misconfigured
 
 PREFIX = "MIRIX_"

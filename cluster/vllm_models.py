@@ -8,47 +8,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from events.errors import Misconfigured
-from events.hints import hint
+from cluster.settings import Settings
 
 if TYPE_CHECKING:
-    from cluster.settings import Settings
     from serve.vllm_settings import VllmSettings
 
-#: What the tables are not for: the simple settings say it, and agents ask by it.
-_SAID_ELSEWHERE = ("model", "name", "kind")
 #: What one GPU is given of two models: most of it writes, a tenth makes vectors.
 _SHARES = (0.8, 0.1)
 #: More context than this is reserved only when it is asked for.
 _CONTEXT_TOKENS_MAX = 16_384
 _CONTEXT_TOKENS = 8192
-
-
-def vllm_table(table: Any, where: str) -> dict[str, Any]:
-    """Return the values of a table about a model on vLLM, each of its type.
-
-    Raises:
-        Misconfigured: a key or a value is wrong; the line begins with `where`.
-    """
-    from serve.vllm_settings import VllmSettings
-
-    types = get_type_hints(VllmSettings, include_extras=True)
-    known = tuple(name for name in types if name not in _SAID_ELSEWHERE)
-    if not isinstance(table, dict):
-        raise Misconfigured(f"{where} is no table")
-    values = {}
-    for key, value in table.items():
-        if key not in known:
-            raise Misconfigured(f"{where}: {key} is not a setting; {hint(key, known)}")
-        try:
-            values[key] = msgspec.convert(value, types[key])
-        except msgspec.ValidationError as error:
-            raise Misconfigured(f"{where}: {key} is {value!r}: {error}") from error
-    return values
 
 
 def context_of(settings: Settings) -> int:

@@ -55,7 +55,7 @@ class Searcher:
             foresight, self._find, lambda user: self._index.stamp(user), shell.gate
         )
         self._recent: OrderedDict[str, None] = OrderedDict()
-        self._stale = asyncio.Event()
+        self._worn = asyncio.Event()
 
     @property
     def _index(self) -> RetrievalIndex:
@@ -104,7 +104,7 @@ class Searcher:
             question = newer
             vector = await vector_of(self._embedding, request, question)
             found, newer = await self._found(request, vector)
-        self._tell_stale()
+        self._tell_worn()
         return found
 
     async def _found(
@@ -131,7 +131,7 @@ class Searcher:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.records.run())
             group.create_task(self._keep_ready())
-            group.create_task(self._keep_exact())
+            group.create_task(self._keep_fresh())
 
     async def _keep_ready(self) -> None:
         """Write the words of those who searched lately, so that their next search need not."""
@@ -144,14 +144,14 @@ class Searcher:
             behind = partial(self._behind, tuple(self._recent))
             for user in await self._shell.on_state(behind):
                 await self._shell.on_state(partial(self._write_words, user))
-            self._tell_stale()
+            self._tell_worn()
             pause_s = max(READY_PAUSE_S, 9 * (time.monotonic() - began_s))
 
-    async def _keep_exact(self) -> None:
-        """Make words anew, beside those in use, whose weights count what was removed."""
+    async def _keep_fresh(self) -> None:
+        """Make words anew that are worn, beside those in use."""
         while True:
-            await self._stale.wait()
-            self._stale.clear()
+            await self._worn.wait()
+            self._worn.clear()
             while True:
                 index, began_s = self._index, time.monotonic()
                 renewal = await self._shell.on_state(index.begin_renewal)
@@ -161,9 +161,9 @@ class Searcher:
                 await self._shell.on_state(partial(index.renew, renewal, words))
                 await asyncio.sleep(RENEWAL_PAUSES * (time.monotonic() - began_s))
 
-    def _tell_stale(self) -> None:
-        if self._index.stale:
-            self._stale.set()
+    def _tell_worn(self) -> None:
+        if self._index.worn:
+            self._worn.set()
 
     def _behind(self, users: Sequence[str]) -> list[str]:
         return [user for user in users if self._index.has_words_waiting(user)]

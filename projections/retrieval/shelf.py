@@ -191,9 +191,9 @@ class Shelf:
         return self._words.waiting > 0
 
     @property
-    def has_stale_words(self) -> bool:
-        """Whether removed texts still count in the weights of words."""
-        return self._words.is_stale
+    def has_worn_words(self) -> bool:
+        """Whether the words' index should be made anew (`word_index_tantivy`)."""
+        return self._words.is_worn
 
     def begin_renewal(self) -> Callable[[], TantivyIndex]:
         """Return what makes the words' index anew, on any thread, of the texts as they are now."""

@@ -15,7 +15,10 @@ Rules:
    made anew when something written was changed or removed. Beyond, that takes too long for a
    search to wait: the owner has it made beside the one in use (`begin_renewal`, `renew`). One who
    does not has it made anew when what is deleted passes a 32nd of what lives.
-5. A writer has threads and buffers of its own: opening and closing one takes 7 ms, a commit 4 ms.
+5. Every commit adds a segment, and each is searched by itself: 100,000 passages that were written
+   4,096 at a time take half as long again. So an index is worn as well when a lot was written
+   behind what was made in one go.
+6. A writer has threads and buffers of its own: opening and closing one takes 7 ms, a commit 4 ms.
    Those of the last `WRITERS_MAX` people written are kept open; all others cost the compressed
    postings.
 """
@@ -39,6 +42,7 @@ WAITING_MAX = 4096
 #: Indexes whose writers stay open, of those that are held together.
 WRITERS_MAX = 8
 _DEAD_PER_LIVING = 1 / 32
+_BEHIND_PER_LIVING = 1 / 4
 #: The least that tantivy accepts; only what is used of it is ever allocated.
 _WRITER_HEAP_BYTES = 15_000_000
 _ROW, _ALONE, _TOGETHER = "row", "alone", "together"
@@ -107,6 +111,9 @@ class WordIndex:
         # Every row below was written, or removed before it came to that.
         self._end = 0
         self._dead = 0
+        # Rows that are not of the commit by which the index was made, and those that live in all.
+        self._behind = 0
+        self._living = 0
         # Rows written since a renewal began, and the end of those that it has; None without one.
         self._since: set[int] | None = None
         self._renewed_end = 0
@@ -144,11 +151,13 @@ class WordIndex:
         stale = self._deleted | {row for row in self._waiting if row < self._end}
         living = int(live.sum())
         self._dead += len(stale)
+        self._living = living
         if stale and (living <= EXACT_MAX or self._dead > living * _DEAD_PER_LIVING):
             self.close()
             self._write(Index(_SCHEMA), (), np.flatnonzero(live).tolist())
-            self._dead, self._since = 0, None
+            self._dead, self._behind, self._since = 0, 0, None
         else:
+            self._behind += len(self._waiting) if self._index is not None else 0
             if self._since is not None:
                 self._since |= stale | self._waiting
             self._write(self._index or Index(_SCHEMA), sorted(stale), sorted(self._waiting))
@@ -157,9 +166,10 @@ class WordIndex:
         self._end = len(live)
 
     @property
-    def is_stale(self) -> bool:
-        """Whether deleted passages still count in the weights of words."""
-        return self._dead > 0
+    def is_worn(self) -> bool:
+        """Whether deleted passages still count in the weights of words, or searches take longer."""
+        most = max(EXACT_MAX, self._living * _BEHIND_PER_LIVING)
+        return self._dead > 0 or self._behind > most
 
     def begin_renewal(self, live: npt.NDArray[np.bool_]) -> None:
         """Write what waits, and note from here on what an index of the rows of now will lack."""
@@ -176,7 +186,7 @@ class WordIndex:
         changed, self._since = self._since | self._waiting | self._deleted, None
         self.close()
         self._index, self._searcher = index, index.searcher()
-        self._end, self._dead = self._renewed_end, 0
+        self._end, self._dead, self._behind = self._renewed_end, 0, 0
         self._waiting = {row for row in changed if live[row]}
         self._deleted = {row for row in changed if row < self._end and not live[row]}
 

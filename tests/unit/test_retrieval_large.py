@@ -251,7 +251,7 @@ def test_renewal_is_dropped_when_the_person_was_forgotten_meanwhile() -> None:
 
 
 def renew(index: RetrievalIndex) -> int:
-    """Make words anew until none are stale; return how often."""
+    """Make words anew until none are worn; return how often."""
     times = 0
     while (renewal := index.begin_renewal()) is not None:
         index.renew(renewal, renewal.make())

@@ -15,7 +15,7 @@ import pytest
 from projections.retrieval import word_index_tantivy
 from projections.retrieval.columns import Floats
 from projections.retrieval.scored import Scored
-from projections.retrieval.word_index_tantivy import WordIndex, Writers
+from projections.retrieval.word_index_tantivy import WordIndex, Writers, filled_afresh
 
 TEXTS = ["red kite", "red red boat", "green boat", "kite"]
 THREADS = Path(f"/proc/{os.getpid()}/task")
@@ -126,6 +126,27 @@ def test_removed_row_is_not_found_when_the_index_is_large() -> None:
         exact.append(shelf.alone("only20").tolist() == fresh.alone("only20").tolist())
     # A removal writes the next row anew as well: dead are 2, 4, then 6 of 37.
     assert exact == [False, False, True]
+
+
+@pytest.mark.usefixtures("inexact")
+def test_index_is_worn_when_much_was_written_behind_what_was_made_in_one_go() -> None:
+    """Made anew, it holds the same in one segment; what came meanwhile is written behind it."""
+    shelf = Shelf([f"red only{row}" for row in range(8)])
+    shelf.alone("red")
+    worn = []
+    for row in range(3):
+        shelf.add(f"red more{row}")
+        shelf.alone("red")
+        worn.append(shelf.words.is_worn)
+    assert worn == [False, False, True]
+    before = shelf.alone("red more1").tolist()
+
+    shelf.words.begin_renewal(shelf.live)
+    texts = zip(range(11), shelf.terms_of(range(11)), strict=True)
+    shelf.words.renew(filled_afresh(texts), shelf.live)
+
+    assert not shelf.words.is_worn
+    assert shelf.alone("red more1").tolist() == before
 
 
 def test_only_the_best_rows_are_scored_when_more_match_than_the_limit() -> None:

@@ -31,10 +31,13 @@ _MARK = re.compile(
     r"|(?<!\w)(?P<key>[1-9]\ufe0f?\u20e3)\s*",
     re.IGNORECASE,
 )
+#: What no mark is without: most texts have none of it, which is seen much sooner.
+_MARKED = re.compile(r"\d|[①-⑩一二三四五六七八九十]|step", re.IGNORECASE)
 _WORDS = {
     w: i for i, w in enumerate(["one", "two", "three", "four", "five", "six", "seven", "eight"], 1)
 }
 _HAN = {c: i for i, c in enumerate("一二三四五六七八九十", 1)}
+_POINTED = re.compile("[>→⇒➡⟶]")
 _ARROW = re.compile(r"\s*(?:->|→|=>|⇒|➡️?|⟶|>>| > )\s*")
 _BULLET = re.compile(r"(?:^|\n)\s*[-*•·]\s+([^\n]+)")
 _THEN_EN = re.compile(
@@ -108,6 +111,8 @@ def steps_of(reading: Reading) -> Steps | None:
 
 
 def _numbered(text: str) -> Steps | None:
+    if not _MARKED.search(text):
+        return None
     runs: list[list[re.Match[str]]] = []
     for match in _MARK.finditer(text):
         kind, value = match.lastgroup or "", _value(match)
@@ -148,6 +153,8 @@ def _value(match: re.Match[str]) -> int:
 
 
 def _arrows(text: str) -> Steps | None:
+    if not _POINTED.search(text):
+        return None
     for line in re.finditer(r"[^\n]+", text):
         arrows = list(_ARROW.finditer(line[0]))
         if len(arrows) < 2:

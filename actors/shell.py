@@ -96,6 +96,7 @@ class Shell:
         # Held while a batch is folded, decided and committed: between two of them, state and log
         # agree, so that is when snapshots are taken and the state may be replaced.
         self._turn = asyncio.Lock()
+        self._recovered = asyncio.Event()
         self.gate = PositionGate()  # handled through here, but for what the ledger has open
         self._snapshot = 0
         self._saved_at_s = time.monotonic()
@@ -114,22 +115,18 @@ class Shell:
         return self._judge.applied
 
     async def on_state(
-        self,
-        work: Callable[[], T],
-        *,
-        min_position: int = 0,
-        timeout_s: float = 10,
-        user: str = "",
+        self, work: Callable[[], T], *, min_position: int = 0, timeout_s: float = 10, user: str = ""
     ) -> T:
         """Run `work` on the thread that owns the state, once it has `min_position`.
 
+        Never on one that is being built: after a crash nobody is to find half of what there was.
         What the agent itself concluded from causes of `user` up to `min_position` is in the state,
         too; without a position, what it has told anybody of.
 
         Raises:
             DeadlineExceeded: the agent did not get there in `timeout_s`.
         """
-        if min_position or self._judge.ahead(user):
+        if min_position or self._judge.ahead(user) or not self._recovered.is_set():
             await self.wait_for(min_position, timeout_s, user=user)
         return await self._in_owner(work)
 
@@ -140,6 +137,7 @@ class Shell:
         """
         try:
             async with asyncio.timeout(timeout_s):
+                await self._recovered.wait()
                 await self.gate.wait_for(position)
                 if user and self.decider.readers_wait:
                     await self._ledger.wait_for_user(user, position)
@@ -247,6 +245,7 @@ class Shell:
                     self._log.info("state_being_built", through=told, until=position)
         await self._committer.find_torn(position, end)
         self._judge.applied = position
+        self._recovered.set()
         await self._set_off(await self._in_owner(partial(self._judge.take, aside)))
         self.gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))

@@ -256,6 +256,22 @@ async def test_waiting_fails_clearly_when_the_position_is_not_reached() -> None:
             await shell.wait_for(99, 0.01)
 
 
+async def test_nobody_reads_a_state_that_is_still_being_built() -> None:
+    """Who asks after a crash, with no position in mind, finds all that there was, or waits."""
+    journal = new_journal()
+    end = await say(journal, *WORDS)
+    async with running(new_shell(journal)) as shell:
+        await shell.wait_for(end, 10)
+
+    again = new_shell(journal)
+    with pytest.raises(DeadlineExceeded):
+        await again.on_state(lambda: None, timeout_s=0.01)
+    async with running(again):
+        held = await again.on_state(lambda: len(again.projection.shelf("usr_ann").memories))
+
+    assert held == len(WORDS)
+
+
 async def test_what_a_power_cut_left_of_a_batch_is_not_written_again() -> None:
     """The beginning of a batch without its marker is completed, however late, and not repeated."""
     whole = new_journal()

@@ -8,6 +8,7 @@ for the log to come back happens inside, failing happens outside.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -41,6 +42,9 @@ log = structlog.get_logger(__name__)
 #: How much nicer (nice(2)) than the others the six memory agents are: they wake up with every
 #: message, as do those who answer it, and as a rule nobody waits for them.
 YIELDING = 5
+#: So many more objects than were freed are made before cycles are looked for. An event makes some
+#: hundred that live a moment; at Python's 700 they would be looked through ten times each.
+COLLECTED_ALLOCATIONS = 20_000
 
 
 @ray.remote(num_cpus=0, max_restarts=-1)
@@ -72,6 +76,7 @@ class AgentActor:
         self, settings: ActorSettings, shard: int, agent: Agent
     ) -> None:
         configure_logs(settings.log_level, agent=agent, shard=shard)
+        gc.set_threshold(COLLECTED_ALLOCATIONS, *gc.get_threshold()[1:])
         if agent in OWNERS:
             os.nice(YIELDING)  # of this thread, which does the work, and of those that it starts
         self._settings = settings

@@ -51,9 +51,11 @@ class Swapping:
             try:
                 await asyncio.to_thread(self._snapshots.load_rebuilt, fresh, position)
             except NotFound:
-                if position != self._adopted:
+                # Done before, by this process or, where a state was replaced at or behind that
+                # position, by one that was killed before it could answer; the file is gone since.
+                if position != self._adopted and position > await self._replaced_at():
                     raise
-                return await self._shell.state()  # done before, and the file is gone since
+                return await self._shell.state()
             old, at = await self._shell.replace(fresh, position)
             if at:
                 await asyncio.to_thread(self._snapshots.keep_previous, old, at)
@@ -62,6 +64,10 @@ class Swapping:
             await asyncio.to_thread(self._snapshots.discard_rebuilt, fresh)
             log.info("state_adopted", agent=self._shell.agent, rebuilt=position, position=at)
             return await self._shell.state()
+
+    async def _replaced_at(self) -> int:
+        """Return the position of the state that was replaced last, or 0."""
+        return await asyncio.to_thread(self._snapshots.load_previous, self._new_projection())
 
     async def roll_back(self, timeout_s: float) -> StateView:
         """Put back the state that was replaced last. The one that it replaces is not kept.

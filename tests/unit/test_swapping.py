@@ -239,6 +239,29 @@ class FailsToSave(SnapshotDirectory):
         return super().__getattribute__(name)
 
 
+async def test_request_is_answered_again_when_the_agent_was_killed_before_it_could_answer(
+    tmp_path: Path,
+) -> None:
+    """The rebuilt state was adopted and dropped; what never was adopted is refused as before."""
+    journal = new_journal()
+    store = store_of(journal, tmp_path)
+    agent = Agents(journal, store)
+    position = await say(journal, *WORDS[:5])
+    async with running(agent.shell):
+        await agent.shell.wait_for(position, DEADLINE_S)
+        live = await agent.shell.state()
+        store.save_rebuilt(await rebuilt(journal, live.position), live.position)
+        await agent.swapping.adopt(live.position, DEADLINE_S)
+    again = Agents(journal, store)
+    async with running(again.shell):
+        await again.shell.wait_for(position, DEADLINE_S)
+        adopted = await again.swapping.adopt(live.position, DEADLINE_S)
+        assert adopted.state_hash == live.state_hash
+        later = await say(journal, *WORDS[5:7], start=6)
+        with pytest.raises(NotFound):
+            await again.swapping.adopt(later, DEADLINE_S)
+
+
 @pytest.mark.parametrize("step", ["load_rebuilt", "keep_previous", "save", "discard_rebuilt"])
 async def test_agent_starts_on_a_whole_state_wherever_it_was_killed(
     tmp_path: Path, step: str

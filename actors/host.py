@@ -42,8 +42,8 @@ log = structlog.get_logger(__name__)
 #: How much nicer (nice(2)) than the others the six memory agents are: they wake up with every
 #: message, as do those who answer it, and as a rule nobody waits for them.
 YIELDING = 5
-#: So many more objects than were freed are made before cycles are looked for. An event makes some
-#: hundred that live a moment; at Python's 700 they would be looked through ten times each.
+#: So many more objects than were freed are made before cycles are looked for. At Python's 700 a
+#: message's short-lived objects are looked through again and again: LoCoMo went in 8 % slower.
 COLLECTED_ALLOCATIONS = 20_000
 
 

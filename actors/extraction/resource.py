@@ -30,7 +30,7 @@ _EXT = (
     "|mp3|wav|m4a|flac|mp4|mov|mkv|avi|zip|rar|7z|tar|gz|ipynb|py|js|ts|json|ya?ml"
     "|sql|html?|bib|tex|gpx|ics|vcf|eml|drawio|blend|mscz|xmind|wps"
 )
-#: No file without one; most texts have none, and this is seen in a thirtieth of the time.
+#: No file without one; most texts have none, and that is seen much sooner.
 _ENDING = re.compile(rf"\.(?:{_EXT})(?!\w)", re.IGNORECASE)
 FILE = re.compile(
     (

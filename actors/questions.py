@@ -1,9 +1,9 @@
 """Questions that travel as signals: what is asked so often that the way to an actor is too long.
 
 A call between two actors at rest takes 2 ms there and back, a question over the log's server .8
-(`docs/adr/0014-frequent-questions-travel-as-signals.md`). So what every search and every answer asks goes this
-way (`ANSWERS`). All else goes to the actor, and so does what could not be answered this way: while
-the connection is down, an agent starts, or an answer is too large for one message.
+(`docs/adr/0014-frequent-questions-travel-as-signals.md`). So what every search and every answer
+asks goes this way (`ANSWERS`). All else goes to the actor, and so does what could not be answered
+this way: while the connection is down, an agent starts, or an answer is too large for one message.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import structlog
 from actors.answerer import Answerer
 from actors.chatting.retrieving import foresight
 from actors.chatting.summarising import summary_settings
+from actors.chatting.wishes import quotes_only
 from actors.deciders.chat import conversation_lane
 from actors.deciders.table import decider_of
 from actors.execution import Execution
@@ -19,6 +20,7 @@ from actors.modelling import extractor_of, model_of
 from actors.models.settings import ModelSettings
 from actors.names import OWNERS, Agent
 from actors.peers import AskPeer, Peers
+from actors.peers_ahead import PeersAhead
 from actors.ports import EmbeddingService
 from actors.progress import answer_id
 from actors.queries import (
@@ -85,7 +87,7 @@ class AgentProcess:
         """
         models = models or ModelSettings()
         self._journal, self._signals = journal, signals
-        peers = Peers(agent, journal, self._among(agent, ask))
+        peers = _peers(agent, journal, self._among(agent, ask), models)
         self._model = model_of(agent, journal, models, shards)
         self._answerer = Answerer(
             peers,
@@ -126,6 +128,8 @@ class AgentProcess:
         self.searcher: Searcher | None = None
         if give_way_s and agent in OWNERS:
             self.shell.arriving = partial(_give_way, give_way_s)
+        if isinstance(peers, PeersAhead):
+            self.shell.arriving = peers.arriving
         if agent == "search":
             self.searcher = _searcher(self.shell, journal, questions, ranking, models)
             self.shell.arriving = self.searcher.foreseen.foresee
@@ -243,6 +247,12 @@ async def _give_way(wait_s: float, events: Sequence[Event]) -> None:
     payloads = (event.payload for event in events)
     if any(isinstance(one, MessageReceived) and one.answer_wanted for one in payloads):
         await asyncio.sleep(wait_s)
+
+
+def _peers(agent: Agent, journal: Journal, ask: AskPeer, models: ModelSettings) -> Peers:
+    if agent != "chat":
+        return Peers(agent, journal, ask)
+    return PeersAhead(agent, journal, ask, foresight(models), blocks=not quotes_only(models))
 
 
 def _searcher(

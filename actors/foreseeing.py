@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
+from actors.ahead import Ahead
 from actors.chatting.retrieving import Foresight
 from actors.gate import PositionGate
 from actors.queries import Foresee, FoundMemory, SearchMemories
 from events.catalogue import MessageReceived
 from events.envelope import Event
 
-#: How long a search that was begun ahead waits to be asked for, and how many may.
-FORESEEN_S = 2.0
-FORESEEN_MAX = 64
 #: How long the handling of a message lets its own search go first.
 FIRST_S = 0.02
+#: How long a claim waits for its message to come here.
+SEEN_S = 1.0
 #: What is asked for has to be there by then.
 FORESEEN_TIMEOUT_S = 30.0
 
@@ -33,13 +35,6 @@ class Found(NamedTuple):
     position: int
     results: tuple[FoundMemory, ...]
     stamp: int
-
-
-class Begun(NamedTuple):
-    """A search that was begun ahead; one of a person with `stamp` has all that was before it."""
-
-    search: asyncio.Task[Found]
-    stamp: int | None
 
 
 class Foreseen:
@@ -63,25 +58,29 @@ class Foreseen:
         self._find = find
         self._stamp = stamp
         self._gate = gate
-        self._begun: dict[SearchMemories, Begun] = {}
+        #: How far the events have come that `foresee` was told of, handled or not.
+        self._seen = PositionGate()
+        self._ahead: Ahead[SearchMemories, Found] = Ahead()
+        #: One that finds a person with this stamp has all that was before its message.
+        self._stamps: WeakKeyDictionary[asyncio.Task[Found], int] = WeakKeyDictionary()
 
     def __len__(self) -> int:
-        return len(self._begun)
+        return len(self._ahead)
 
     def search_for(self, request: SearchMemories) -> asyncio.Task[Found] | None:
         """Return the search that was begun for a request."""
-        begun = self._begun.get(request)
-        return begun.search if begun else None
+        return self._ahead.get(request)
 
     def expect(self, coming: Foresee) -> None:
         """Begin the search for the answer to a message that is on its way into the log."""
         request = self._foresight(coming.user, coming.tenant, coming.message)
-        if request is not None and request not in self._begun:
+        if request is not None and self._ahead.get(request) is None:
             self._begin(request, 0, None)
 
     async def foresee(self, events: Sequence[Event]) -> None:
         """Begin the searches that answers will begin with: the chat agent is about to ask."""
         heard: set[str] = set()
+        first: set[asyncio.Task[Found]] = set()
         for event in events:
             request = self._request_of(event)
             if request is not None:
@@ -91,17 +90,30 @@ class Foreseen:
                     request, before, self._stamp(event.user) if alone else None
                 )
                 if search is not None and self._gate.position >= before:
-                    # What is kept of the message comes after: both would want this process at once.
-                    await asyncio.wait({search}, timeout=FIRST_S)
+                    first.add(search)
             heard.add(event.user)
+        if events:
+            self._seen.advance(events[-1].position)
+        if first:
+            # What is kept of the messages comes after: both would want this process at once.
+            await asyncio.wait(first, timeout=FIRST_S)
 
     async def claim(self, request: SearchMemories, min_position: int) -> Found | None:
-        """Return what was searched ahead, if it has `min_position`; it is claimed once."""
-        begun = self._begun.pop(request, None)
-        if begun is None:
+        """Return what was searched ahead, if it has `min_position`; it is claimed once.
+
+        The message that it is for is the one behind `min_position`. Who asks may have it before
+        this agent does, which only then can tell whether the search has all.
+        """
+        if self._ahead.get(request) is None:
             return None
-        found = await begun.search
-        has_all = found.position >= min_position or found.stamp == begun.stamp
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SEEN_S):
+                await self._seen.wait_for(min_position + 1)
+        search = self._ahead.claim(request)
+        if search is None:
+            return None
+        found = await search
+        has_all = found.position >= min_position or found.stamp == self._stamps.get(search)
         return found if has_all else None
 
     def _request_of(self, event: Event) -> SearchMemories | None:
@@ -124,28 +136,14 @@ class Foreseen:
             search.cancelled() or search.exception() or search.result().stamp != stamp
         ):
             return None
-        self._begun[request] = Begun(search, stamp)
+        self._stamps[search] = stamp
         return search
 
     def _begin(
         self, request: SearchMemories, before: int, stamp: int | None
     ) -> asyncio.Task[Found] | None:
         """Begin a search that has `before`; None where too many are begun already."""
-        old = self._begun.pop(request, None)
-        if old is not None:
-            old.search.cancel()
-        if len(self._begun) >= FORESEEN_MAX:
-            return None
-        search = asyncio.create_task(self._find(request, before, FORESEEN_TIMEOUT_S))
-        self._begun[request] = Begun(search, stamp)
-        asyncio.get_running_loop().call_later(FORESEEN_S, self._forget, request, search)
+        search = self._ahead.begin(request, self._find(request, before, FORESEEN_TIMEOUT_S))
+        if search is not None and stamp is not None:
+            self._stamps[search] = stamp
         return search
-
-    def _forget(self, request: SearchMemories, search: asyncio.Task[Found]) -> None:
-        """Drop what nobody asked for."""
-        if self.search_for(request) is not search:
-            return
-        del self._begun[request]
-        search.cancel()
-        if search.done() and not search.cancelled():
-            search.exception()  # seen, so that nothing is said of it: nobody wanted it

@@ -3,8 +3,10 @@
 First many chats at once, each with a text of its own that an echoing provider says again: none may
 be lost, answered twice or mixed up, and every failed attempt has to be in the log. Then pairs, one
 after the other and interleaved: a chat through us, and the same message straight to the provider
-with the same client. What our path adds is the difference of a pair. Each pair finds the system at
-rest, as a person does who reads an answer before asking on; `back_to_back` does not wait for that.
+with the same client. What our path adds is the difference of a pair. No text comes twice, as it
+does not where people ask: what was embedded before would be found again at once. Each pair finds
+the system at rest, as a person does who reads an answer before asking on; `back_to_back` does not
+wait for that.
 The same is measured of the way from the chat agent to the provider alone (`model`): retries,
 deadlines, budgets and the SDK, without log, memory and HTTP.
 """
@@ -12,6 +14,7 @@ deadlines, budgets and the SDK, without log, memory and HTTP.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections import Counter
@@ -37,6 +40,8 @@ _WARM_UP = 5
 _STATUS_S = 0.05
 #: People who chat: enough to be many, few enough that each has a conversation.
 _PEOPLE = 25
+#: What is asked, as many words of it as are wanted.
+_QUESTION = "which train to Lyon did Marta book for the meeting on Thursday morning"
 Advance = Callable[[int], None]
 
 
@@ -67,7 +72,14 @@ class ChatBench:
     """One run against one system and one provider."""
 
     def __init__(
-        self, url: str, api_key: str, provider: str, model: str, *, back_to_back: bool = False
+        self,
+        url: str,
+        api_key: str,
+        provider: str,
+        model: str,
+        *,
+        words: int,
+        back_to_back: bool = False,
     ) -> None:
         limits = httpx2.Limits(max_connections=256)
         self._run = uuid4().hex[:8]
@@ -82,6 +94,7 @@ class ChatBench:
             base_url=provider, timeout=_TIMEOUT_S, limits=limits, trust_env=False
         )
         self._model = model
+        self._words = words
         self._back_to_back = back_to_back
         asked = ProviderSettings(
             name="bench", kind="openai_compatible", base_url=provider, model=model
@@ -215,30 +228,37 @@ class ChatBench:
     async def _pair(self, name: str) -> Pair:
         """Ask us, whole and streamed, and the model's port; the bare provider after each."""
         number = abs(hash(name)) % 1_000_000
-        text = f"pair {self._run}-{name} " + "one two three four five six seven eight " * 4
         path = f"/agents/{self._assistant}"
-        bare = {
-            "model": self._model,
-            "messages": [{"role": "user", "content": text}],
-            "stream": True,
-        }
         bare_heard = []
 
-        async def ask_bare() -> None:
-            heard = await _stream(self._bare, "/chat/completions", bare, _openai_piece)
+        async def ask_bare(text: str) -> None:
+            asked = {
+                "model": self._model,
+                "messages": [{"role": "user", "content": text}],
+                "stream": True,
+            }
+            heard = await _stream(self._bare, "/chat/completions", asked, _openai_piece)
             bare_heard.append(heard)
 
+        text = self._question(f"{name}-whole")
         whole = await _whole(self._ours, f"{path}/chat", self._body(text, number))
         # As our path asks it: a stream, to its end.
-        await ask_bare()
+        await ask_bare(text)
         await self._rest()
+        text = self._question(f"{name}-streamed")
         body = self._body(text, number + 1)
         streamed = await _stream(self._ours, f"{path}/stream-chat", body, _our_piece)
-        await ask_bare()
+        await ask_bare(text)
         await self._rest()
+        text = self._question(f"{name}-model")
         model = await _through(self._port, text, f"{self._run}-{name}")
-        await ask_bare()
+        await ask_bare(text)
         return Pair(whole, streamed, model, bare_heard)
+
+    def _question(self, name: str) -> str:
+        """Return a text of `words` words, the first of which no other text has."""
+        more = itertools.islice(itertools.cycle(_QUESTION.split()), self._words - 1)
+        return " ".join((f"{self._run}-{name}", *more))
 
     async def _rest(self) -> None:
         """Wait until all agents have handled all there is."""
@@ -347,6 +367,7 @@ async def bench_chat(
     chats: int,
     at_once: int,
     pairs: int,
+    words: int = 12,
     back_to_back: bool = False,
     advance: Advance = lambda done: None,
     tell: Callable[[Progress], None] = lambda progress: None,
@@ -354,16 +375,16 @@ async def bench_chat(
     """Measure chats over a provider, `http://host:port/v1`.
 
     `system` is the address and a service key of a system whose provider that is; None: one of its
-    own is started, and stopped.
+    own is started, and stopped. The messages of the pairs have so many `words`.
 
     Raises:
         Unavailable: the system or the provider does not answer.
     """
     if system is not None:
-        bench = ChatBench(*system, provider, model, back_to_back=back_to_back)
+        bench = ChatBench(*system, provider, model, words=words, back_to_back=back_to_back)
         return await bench.run(chats, at_once, pairs, advance)
     toml = _SETTINGS.format(provider=json.dumps(provider), model=json.dumps(model))
     with scratch_system(tell, toml=toml) as (directory, record):
         key = local_operator_key(directory.root)
-        bench = ChatBench(record.url, key, provider, model, back_to_back=back_to_back)
+        bench = ChatBench(record.url, key, provider, model, words=words, back_to_back=back_to_back)
         return await bench.run(chats, at_once, pairs, advance)

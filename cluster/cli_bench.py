@@ -182,6 +182,9 @@ def chat(
     pairs: Annotated[
         int, typer.Option(min=0, max=10_000, help="Ours and the bare provider in turn; 0: none.")
     ] = 200,
+    words: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of each message of a pair; its answer is as long.")
+    ] = 12,
     back_to_back: Annotated[
         bool, typer.Option("--back-to-back", help="Each pair at once, not on a system at rest.")
     ] = False,
@@ -217,6 +220,7 @@ def chat(
                 chats=chats,
                 at_once=at_once,
                 pairs=pairs,
+                words=words,
                 back_to_back=back_to_back,
                 advance=advance,
             )

@@ -127,8 +127,8 @@ async def begin(
         for payload in received
     ]
     exchange = Exchange(context, person, message.message_id)
-    await exchange.listen(stack, grace_s=grace_s)
     context.backend.foresee(person.shard, events[-1], message)
+    await exchange.listen(stack, grace_s=grace_s)
     exchange.position = await context.record(caller, person, events)
     return exchange
 

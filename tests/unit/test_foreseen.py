@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from actors.agent import AgentProcess
+from actors.ahead import AHEAD_MAX
 from actors.chatting.retrieving import HITS_MAX, HITS_WITH_WINDOW_MAX, foresight, search_of
 from actors.embedding import HashEmbedder
-from actors.foreseeing import FORESEEN_MAX
 from actors.local import local_agents
 from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
 from actors.names import OWNERS
@@ -146,9 +146,9 @@ async def test_search_of_another_kind_is_made_anew() -> None:
 async def test_no_more_is_foreseen_than_fits() -> None:
     """Messages that nobody answers leave a bounded number of searches, each for a moment."""
     async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
-        events = [await said(journal, f"{ASKED} {n}", n) for n in range(FORESEEN_MAX + 5)]
+        events = [await said(journal, f"{ASKED} {n}", n) for n in range(AHEAD_MAX + 5)]
         await process.shell.wait_for(events[-1].position, 10)
-        assert len(searcher_of(process).foreseen) <= FORESEEN_MAX
+        assert len(searcher_of(process).foreseen) <= AHEAD_MAX
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ async def test_memory_agents_alone_let_an_answer_go_first() -> None:
     journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
     agents = local_agents(journal, MemorySignals(), HashEmbedder(), give_way_s=3600)
     waiting = {name for name, one in agents.items() if one.shell.arriving is not None}
-    assert waiting == {*OWNERS, "search"}
+    assert waiting == {*OWNERS, "search", "chat"}
     wanted, told = await said(journal, ASKED), (await journal.append([new_message("Hi", 2)]))[0]
     (other,) = await journal.at([told])
     owner = agents["semantic_memory"].shell.arriving

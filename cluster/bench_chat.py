@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -95,6 +96,8 @@ class ChatBench:
         )
         self._model = model
         self._words = words
+        # From anywhere, so that another run over the same system asks for something else.
+        self._numbers = itertools.count(secrets.randbelow(10**7))
         self._back_to_back = back_to_back
         asked = ProviderSettings(
             name="bench", kind="openai_compatible", base_url=provider, model=model
@@ -240,25 +243,25 @@ class ChatBench:
             heard = await _stream(self._bare, "/chat/completions", asked, _openai_piece)
             bare_heard.append(heard)
 
-        text = self._question(f"{name}-whole")
+        text = self._question()
         whole = await _whole(self._ours, f"{path}/chat", self._body(text, number))
         # As our path asks it: a stream, to its end.
         await ask_bare(text)
         await self._rest()
-        text = self._question(f"{name}-streamed")
+        text = self._question()
         body = self._body(text, number + 1)
         streamed = await _stream(self._ours, f"{path}/stream-chat", body, _our_piece)
         await ask_bare(text)
         await self._rest()
-        text = self._question(f"{name}-model")
+        text = self._question()
         model = await _through(self._port, text, f"{self._run}-{name}")
         await ask_bare(text)
         return Pair(whole, streamed, model, bare_heard)
 
-    def _question(self, name: str) -> str:
-        """Return a text of `words` words, the first of which no other text has."""
-        more = itertools.islice(itertools.cycle(_QUESTION.split()), self._words - 1)
-        return " ".join((f"{self._run}-{name}", *more))
+    def _question(self) -> str:
+        """Return a text of `words` words, the last of which, a number, no other text has."""
+        begins = itertools.islice(itertools.cycle(_QUESTION.split()), self._words - 1)
+        return " ".join((*begins, str(next(self._numbers))))
 
     async def _rest(self) -> None:
         """Wait until all agents have handled all there is."""

@@ -101,6 +101,9 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
             # Serve puts the id that it is sent on answers as it is: settled before it reads it.
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve.observing:in_front_of_serve",
             "RAY_SERVE_ENABLE_HA_PROXY": "1" if self.haproxy else "0",
+            # The gateway waits for nothing on its loop; a loop of its own beside Serve's would cost
+            # every request, and every piece of a stream, a change of thread.
+            "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
             "RAY_SERVE_HAPROXY_STATS_PORT": str(inner_port),
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(inner_port + 1),

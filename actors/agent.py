@@ -38,7 +38,7 @@ from actors.queries import (
     SearchMemories,
 )
 from actors.questions import answering
-from actors.readers import read
+from actors.readers import BRIEF, read
 from actors.settings import RankingSettings
 from actors.shell import Shell
 from actors.swapping import Swapping
@@ -198,6 +198,7 @@ class AgentProcess:
                 min_position=min_position,
                 timeout_s=timeout_s,
                 user=getattr(query, "user", ""),  # a few questions are nobody's
+                brief=isinstance(query, BRIEF),
             )
         match query:
             case SearchMemories():

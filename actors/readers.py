@@ -44,6 +44,17 @@ from projections.conversations import ConversationsProjection, Message
 from projections.tiers import CORE_BLOCK_CHARS_MAX, Memory, Shelf, Status, TierProjection
 from projections.tool_calls import ToolCallsProjection
 
+#: What is answered by looking something up.
+BRIEF = (
+    GetAbandoned,
+    GetAssistant,
+    GetCoreBlocks,
+    GetMemory,
+    GetMessage,
+    GetToolCall,
+    GetWindow,
+    KnownMessages,
+)
 #: The position of a page's last memory.
 _CURSOR = re.compile(r"[0-9]{1,19}", re.ASCII)
 

@@ -31,6 +31,8 @@ from projections.retrieval_projection import RetrievalProjection
 READY_MAX = 64
 #: How long after a change; longer where writing takes long, so that it takes a tenth at most.
 READY_PAUSE_S = 0.02
+#: So few passages are searched in less time than it takes to hand the search to another thread.
+BRIEF_PASSAGES_MAX = 1000
 #: How long nothing is made anew after something was, in times of what that took.
 RENEWAL_PAUSES = 4
 
@@ -118,7 +120,8 @@ class Searcher:
             found = Found(self._shell.applied, results, index.stamp(request.user))
             return found, question_of(index, request)
 
-        return await self._shell.on_state(look)
+        brief = self._index.size(request.user) <= BRIEF_PASSAGES_MAX
+        return await self._shell.on_state(look, brief=brief)
 
     async def count(self, query: CountAll) -> dict[str, int]:
         """Return how many passages the index holds, of one user or of all."""

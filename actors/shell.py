@@ -1,11 +1,10 @@
 """The shell of an agent: follows the log, folds, decides, and hands what follows to the committer.
 
 Step 3 of the message path. A batch of events is folded into the projection, and each cause in it is
-decided in its turn. What follows at once is appended with a marker; a cause that needs work that
-takes long (an answer, a generation) is in flight in its lane, others go on, and what comes of it is
-appended when it is there (`lanes`, `ledger`). A crash before the append repeats the work, with the
-same ids; a crash after it does not, because the marker is there. A batch without effects needs no
-marker: deciding it again gives nothing.
+decided in its turn. What follows at once is appended with a marker; a cause that takes long (an
+answer, a generation) is in flight in its lane, others go on, and what comes of it is appended when
+it is there (`lanes`, `ledger`). A crash before the append repeats the work, with the same ids; a
+crash after it does not, because the marker is there. A batch without effects needs no marker.
 
 After a restart the state comes from the newest snapshot and the log. Causes that the last marker
 leaves open and those behind it are put aside, and decided when the agent's own conclusions are
@@ -22,7 +21,6 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import TypeVar
@@ -37,6 +35,7 @@ from actors.judging import Judge, fold
 from actors.ledger import Ledger
 from actors.progress import Progress
 from actors.queries import StateView
+from actors.state_thread import StateThread
 from actors.telling import Telling
 from events.envelope import Event
 from events.errors import CorruptLog, DeadlineExceeded
@@ -91,8 +90,7 @@ class Shell:
             self.agent, journal, execution, self._ledger, retry_wait_s, self._judge.appended
         )
         self._kinds = decider.projection.kinds | decider.causes
-        # One thread owns the state: folding, deciding and reading never meet.
-        self._owner = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"state-{self.agent}")
+        self._owner = StateThread(f"state-{self.agent}")
         # Held while a batch is folded, decided and committed: between two of them, state and log
         # agree, so that is when snapshots are taken and the state may be replaced.
         self._turn = asyncio.Lock()
@@ -115,9 +113,15 @@ class Shell:
         return self._judge.applied
 
     async def on_state(
-        self, work: Callable[[], T], *, min_position: int = 0, timeout_s: float = 10, user: str = ""
+        self,
+        work: Callable[[], T],
+        *,
+        min_position: int = 0,
+        timeout_s: float = 10,
+        user: str = "",
+        brief: bool = False,
     ) -> T:
-        """Run `work` on the thread that owns the state, once it has `min_position`.
+        """Run `work` where the state is owned, once it has `min_position`; `brief` as there.
 
         Never on one that is being built: after a crash nobody is to find half of what there was.
         What the agent itself concluded from causes of `user` up to `min_position` is in the state,
@@ -128,7 +132,7 @@ class Shell:
         """
         if min_position or self._judge.ahead(user) or not self._recovered.is_set():
             await self.wait_for(min_position, timeout_s, user=user)
-        return await self._in_owner(work)
+        return await self._owner.run(work, brief=brief)
 
     async def wait_for(self, position: int, timeout_s: float, *, user: str = "") -> None:
         """Wait until `position` is handled, and what came of it is applied.
@@ -151,7 +155,7 @@ class Shell:
 
     async def state(self) -> StateView:
         """Return the position that the projection has applied, and its state hash there."""
-        return await self._in_owner(
+        return await self._owner.run(
             lambda: StateView(
                 projection=self.projection.name,
                 version=self.projection.version,
@@ -210,16 +214,16 @@ class Shell:
     async def close(self) -> None:
         """Keep a snapshot, so that the next start is quick. Does not run when the process dies."""
         # A turn that was cut short may still be folding: what was not committed must not be kept.
-        await self._in_owner(lambda: None)
+        await self._owner.run(lambda: None)
         if self._judge.applied == self.gate.position:
             with suppress(TimeoutError):  # the log is gone before us: the next start takes longer
                 async with asyncio.timeout(CLOSING_S):
                     await self._snapshot_now()
-        self._owner.shutdown(wait=True)
+        self._owner.close()
 
     async def _recover(self) -> int:
         """Restore the state up to the last marker, then decide what was put aside."""
-        restored = await self._in_owner(self._restore)
+        restored = await self._owner.run(self._restore)
         self._snapshot = restored
         if not restored:
             self._tell_of_version()
@@ -236,7 +240,7 @@ class Shell:
         told = restored
         async with aclosing(self._journal.batches(restored, position, self._kinds)) as batches:
             async for batch in batches:
-                events = await self._in_owner(
+                events = await self._owner.run(
                     partial(self._judge.fold, batch.events, batch.through)
                 )
                 aside += [event for event in events if event.position > handled]
@@ -246,7 +250,7 @@ class Shell:
         await self._committer.find_torn(position, end)
         self._judge.applied = position
         self._recovered.set()
-        await self._set_off(await self._in_owner(partial(self._judge.take, aside)))
+        await self._set_off(await self._owner.run(partial(self._judge.take, aside)))
         self.gate.advance(position)
         self._log.info("state_recovered", position=position, snapshot=restored, aside=len(aside))
         return position
@@ -284,7 +288,7 @@ class Shell:
     async def _handle(self, events: Sequence[Event], through: int) -> None:
         if events:
             await self._set_off(
-                await self._in_owner(partial(self._judge.fold_and_decide, events, through))
+                await self._owner.run(partial(self._judge.fold_and_decide, events, through))
             )
         else:
             self._judge.applied = through
@@ -313,14 +317,14 @@ class Shell:
         self._arrived.append(plan)
         async with self._turn:
             arrived, self._arrived = self._arrived, []
-            await self._in_owner(partial(self._judge.resume, arrived))
+            await self._owner.run(partial(self._judge.resume, arrived))
             await self._set_off(arrived)  # who asks again flies on
             lanes = [one.lane for one in arrived if not one.is_reaching]
             while lanes:
                 absent = self._judge.absent(lanes)
                 fetched = await self._journal.at(absent) if absent else ()
                 by_position = {event.position: event for event in fetched}
-                following, without, lanes = await self._in_owner(
+                following, without, lanes = await self._owner.run(
                     partial(self._judge.followers, lanes, by_position)
                 )
                 self._ledger.end(without)
@@ -344,7 +348,7 @@ class Shell:
         async with self._turn:
             await self._catch_up(fresh, position)
             ahead = await self._concluded_ahead()
-            return await self._in_owner(
+            return await self._owner.run(
                 partial(self._judge.exchange, fresh, ahead, self._committer.marker)
             ), self._judge.applied
 
@@ -372,14 +376,11 @@ class Shell:
 
     # --- bookkeeping -----------------------------------------------------------------------------
 
-    async def _in_owner(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._owner, work)
-
     async def _snapshot_now(self) -> None:
         """Keep a snapshot; what is open has to be in the log, since a snapshot stands for all."""
         if not self._ledger.is_told:
             await self._committer.mark(self._judge.applied)
-        await self._in_owner(partial(self._save_snapshot, self._judge.applied))
+        await self._owner.run(partial(self._save_snapshot, self._judge.applied))
 
     def _save_snapshot(self, position: int) -> None:
         if position > 0:

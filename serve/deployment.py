@@ -17,6 +17,7 @@ from ray.serve.config import HTTPOptions
 from ray.serve.deployment import Deployment
 from ray.serve.schema import LoggingConfig
 
+from actors.collecting import collect_seldom
 from events.keystore import KeyStore
 from serve.backend import Backend
 from serve.gateway import build_app
@@ -40,7 +41,9 @@ class Gateway:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Return the application; Serve calls this once, after the constructor."""
         # Serve gives every request an id and puts it on the answer.
-        return build_app(self._settings, self._backend, self._keystore, echo_request_id=False)
+        app = build_app(self._settings, self._backend, self._keystore, echo_request_id=False)
+        collect_seldom()
+        return app
 
     async def check_health(self) -> None:
         """Raise when the replica must be replaced; Serve calls this every few seconds."""

@@ -97,6 +97,8 @@ def build_app(
     app.include_router(routes_system.open_router)
     app.include_router(routes_system.open_router, prefix=PREFIX, include_in_schema=False)
     for routes in (
+        # A request is compared with all that comes before its own: first what has to be quick.
+        routes_chat,
         routes_messages,
         routes_conversation,
         # Before the tiers, or "search" would be taken for one.
@@ -107,7 +109,6 @@ def build_app(
         routes_history,
         routes_timeline,
         routes_events,
-        routes_chat,
         routes_agents,
         routes_models,
         routes_tools,

@@ -16,12 +16,14 @@ from actors.chatting.retrieving import HITS_MAX, HITS_WITH_WINDOW_MAX, foresight
 from actors.embedding import HashEmbedder
 from actors.local import local_agents
 from actors.models.settings import EXTRACTIVE, ModelSettings, ProviderSettings
-from actors.names import OWNERS
-from actors.queries import Foresee, SearchMemories
+from actors.names import OWNERS, Agent
+from actors.peers_ahead import PeersAhead
+from actors.queries import Foresee, GetCoreBlocks, Query, SearchMemories, SearchOutcome
 from actors.searching import Searcher
 from events.catalogue import MessageReceived
 from events.codec import Codec
 from events.envelope import Event, NewEvent
+from events.errors import Unavailable
 from events.journal import Journal
 from events.memory_keystore import MemoryKeyStore
 from events.memory_log import MemoryLog
@@ -131,6 +133,104 @@ async def test_search_begun_before_the_message_counts_unless_the_person_said_mor
         texts = {hit.text for hit in outcome.results}
         assert texts == {"I bought a kiln", *(["A kiln in Porto"] if between == "usr_ann" else [])}
         assert (early.result().results is outcome.results) == (between != "usr_ann")
+
+
+async def test_search_that_is_asked_for_before_its_message_came_is_the_one_that_was_begun() -> None:
+    """The chat agent may have a message before the search agent: it waits, and nothing is redone.
+
+    Somebody else's message lies between the two, so that the search alone cannot tell.
+    """
+    async with search_agent() as (journal, process), asyncio.timeout(DEADLINE_S):
+        await journal.append([new_message("I bought a kiln", 1)])
+        while not (last := process.shell.progress().wrote):  # noqa: ASYNC110  # its vector
+            await asyncio.sleep(0.001)
+        await process.shell.wait_for(last, 10)
+        searcher, (event, foresee) = searcher_of(process), coming(ASKED, 3)
+        await process.ask(foresee)
+        request = request_of_coming(foresee)
+        early = searcher.foreseen.search_for(request)
+        assert early is not None
+        await early
+        asked = asyncio.create_task(searcher.search(request, min_position=last + 1))
+        await asyncio.sleep(0)
+        assert not asked.done()
+        other = new_message("A kiln in Porto", 2, user="usr_bob")
+        assert await journal.append([other, event]) == (last + 1, last + 2)
+        assert (await asked).results is early.result().results
+
+
+class Asked:
+    """Agents that answer when they are let, and note what they were asked."""
+
+    def __init__(self) -> None:
+        self.queries: list[Query] = []
+        self.may_answer = asyncio.Event()
+
+    async def __call__(
+        self, agent: Agent, query: Query, min_position: int, timeout_s: float
+    ) -> object:
+        self.queries.append(query)
+        await self.may_answer.wait()
+        if isinstance(query, SearchMemories):
+            return SearchOutcome(search_id="s", position=min_position, results=())
+        return ()
+
+
+def peers_ahead(ask: Asked, *, blocks: bool = True) -> PeersAhead:
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    return PeersAhead("chat", journal, ask, foresight(ModelSettings()), blocks=blocks)
+
+
+async def test_what_an_answer_begins_with_is_asked_when_its_message_arrives() -> None:
+    """Once: the answer takes what was asked then, another one asks for itself."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    event, ask = await said(journal, ASKED), Asked()
+    request, before = request_of(event), event.position - 1
+    peers = peers_ahead(ask)
+    async with asyncio.timeout(DEADLINE_S):
+        await peers.arriving([event])
+        await asyncio.sleep(0)
+        blocks = GetCoreBlocks(user=event.user)
+        assert ask.queries == [request, blocks]
+        ask.may_answer.set()
+        assert (await peers.search(request, min_position=before)).position == before
+        assert await peers.blocks(event.user) == ()
+        assert ask.queries == [request, blocks]
+        await peers.search(request, min_position=before)
+        await peers.blocks(event.user)
+        assert ask.queries == [request, blocks, request, blocks]
+
+
+async def test_what_no_answer_begins_with_is_not_asked() -> None:
+    """A message that wants no answer leads to nothing; quoting needs no blocks."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    (told,) = await journal.append([new_message("Hi", 1)])
+    event, ask = await said(journal, ASKED, 2), Asked()
+    ask.may_answer.set()
+    await peers_ahead(ask).arriving(await journal.at([told]))
+    await peers_ahead(ask, blocks=False).arriving([event])
+    await asyncio.sleep(0)
+    assert ask.queries == [request_of(event)]
+
+
+async def test_question_that_failed_when_the_message_arrived_is_asked_again() -> None:
+    """The answer hears of it, and its next try asks anew."""
+    journal = Journal(MemoryLog(0), Codec(KeyRing(MemoryKeyStore())))
+    event = await said(journal, ASKED)
+    tries: list[Query] = []
+
+    async def ask(agent: Agent, query: Query, min_position: int, timeout_s: float) -> object:
+        tries.append(query)
+        if len(tries) == 1:
+            raise Unavailable("away")
+        return SearchOutcome(search_id="s", position=min_position, results=())
+
+    peers = PeersAhead("chat", journal, ask, foresight(ModelSettings()), blocks=False)
+    await peers.arriving([event])
+    with pytest.raises(Unavailable):
+        await peers.search(request_of(event), min_position=event.position - 1)
+    await peers.search(request_of(event), min_position=event.position - 1)
+    assert len(tries) == 2
 
 
 async def test_search_of_another_kind_is_made_anew() -> None:

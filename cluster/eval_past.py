@@ -142,11 +142,13 @@ class _Comparing:
         found = await self._client.search(
             question, user_id=person.external_id, limit=SEARCH_LIMIT, as_of=position
         )
-        got = [msgspec.to_builtins(hit) for hit in found.results]
-        # The client's own struct leaves out some fields: compared is what both have.
-        wanted = [_of_fields(one, other) for one, other in zip(_plain(expected), got, strict=False)]
+        hits = [msgspec.to_builtins(hit) for hit in found.results]
+        # The client's own struct has other fields, and empty ones: compared is what both have.
+        pairs = list(zip(_plain(expected), hits, strict=False))
+        wanted = [_of_fields(one, other) for one, other in pairs]
+        got = [_of_fields(other, one) for one, other in pairs]
         self._note(f"search {question!r} of {person.external_id}", position, wanted, got)
-        if len(expected) != len(got):
+        if len(expected) != len(hits):
             self.differing.append(f"search {question!r}: {len(expected)} hits at {position}")
 
     def _compare(self, what: str, position: int, expected: Sequence[Any], found: Any) -> None:

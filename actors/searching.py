@@ -31,7 +31,7 @@ from projections.retrieval_projection import RetrievalProjection
 READY_MAX = 64
 #: How long after a change; longer where writing takes long, so that it takes a tenth at most.
 READY_PAUSE_S = 0.02
-#: So few passages are searched in less time than it takes to hand the search to another thread.
+#: So few passages are searched in a millisecond or two; another thread would take half of one more.
 BRIEF_PASSAGES_MAX = 1000
 #: How long nothing is made anew after something was, in times of what that took.
 RENEWAL_PAUSES = 4
